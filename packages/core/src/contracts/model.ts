@@ -1,0 +1,106 @@
+import type { Rng, Tensor, Variable } from "@deft-js/tensor";
+import type { Batch } from "./batch.ts";
+import type { Site, SiteKind, ForwardContext } from "./site.ts";
+import type { Weight } from "./weight.ts";
+
+/** One MLP activation tapped during a forward pass. */
+export interface TappedActivation {
+  /** The activation site's path. */
+  readonly path: string;
+  readonly stack: "encoder" | "decoder";
+  readonly layer: number;
+  /** [batch, seq, dFf]. */
+  readonly value: Tensor;
+  /** float32 [batch, seq]: 1 where the position is a real one, 0 where it is padding. */
+  readonly mask: Tensor;
+}
+
+/** What a forward pass is to keep besides the logits. */
+export interface Taps {
+  /** The MLPs' activations. */
+  readonly activations?: boolean;
+  /** Hidden states after the embedding and after each layer. */
+  readonly hiddenStates?: boolean;
+}
+
+/** What a forward pass gives. */
+export interface ForwardResult {
+  /** [batch, labels] for classification, [batch, seq, vocabulary] for language models. */
+  readonly logits: Tensor;
+  /** In order of layers; empty unless tapped. */
+  readonly activations: readonly TappedActivation[];
+  /** Embedding output first; empty unless tapped. */
+  readonly hiddenStates: readonly Tensor[];
+}
+
+/** The file layouts' view of a configuration: plain JSON. */
+export type ModelConfig = Readonly<Record<string, unknown>>;
+
+/** A pretrained transformer with sites. */
+export interface Model {
+  /** The family that made it: `bert`, `roberta`, `t5`, … as `model_type` in config.json. */
+  readonly family: string;
+  readonly config: ModelConfig;
+  /** What the head computes. */
+  readonly head: HeadKind;
+  /** The sites of a kind whose path matches; all of the kind when no pattern is given. */
+  sites<K extends SiteKind>(kind: K, pattern?: RegExp): readonly Site<K>[];
+  /** Runs the model. `context` is evaluation mode when left out. Call within a `scope`. */
+  forward(batch: Batch, taps?: Taps, context?: ForwardContext): ForwardResult;
+  /** The task's loss for the logits and the batch's labels (cross entropy, or squared error for one label). */
+  loss(result: ForwardResult, batch: Batch): Tensor;
+  /** Every parameter by its Hugging Face name (values as held: matrices [dIn, dOut]; `exportParameters` transposes back). */
+  parameters(): ReadonlyMap<string, Variable>;
+  /** The parameters of the trainable head, by name; empty when the head is frozen by nature (tied language-model heads). */
+  headParameters(): readonly Variable[];
+  /** Parameters in Hugging Face layout (matrices [dOut, dIn]), for writing a model folder. */
+  exportParameters(): Iterable<NamedArray>;
+  /** Puts another weight (quantized, masked) in the place of a linear site's; the old one is disposed. */
+  replaceWeight(path: string, weight: Weight): void;
+  dispose(): void;
+}
+
+/** The heads that a model may be loaded with. `tanh-classification` is AdapterHub's two-layer head. */
+export type HeadKind = "none" | "sequence-classification" | "tanh-classification" | "masked-language-model" | "language-model";
+
+/** A named float32 array in file layout. */
+export interface NamedArray {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
+}
+
+/** Where a model's tensors come from: a folder of safetensors, or memory. Values are converted to float32. */
+export interface TensorSource {
+  /** All names there are. */
+  names(): readonly string[];
+  shape(name: string): readonly number[];
+  /** The values in file layout. Throws `checkpoint.missing` when there is no such tensor. */
+  read(name: string): Promise<Float32Array> | Float32Array;
+}
+
+/** Options for building a model of a family. */
+export interface BuildOptions {
+  readonly config: ModelConfig;
+  readonly head: HeadKind;
+  /** Number of labels of a classification head; the config's when left out. */
+  readonly labels?: number | undefined;
+  /** Where the weights come from; random initialisation by the config's `initializer_range` when left out. */
+  readonly source?: TensorSource | undefined;
+  /** For parameters that the source lacks (a new head) and for random initialisation. */
+  readonly rng: Rng;
+  /** The name of a new `tanh-classification` head in parameter paths (`heads.NAME.1.weight`); `default` when left out. */
+  readonly headName?: string | undefined;
+}
+
+/** Builds models of some `model_type`s. */
+export interface ModelFamily {
+  readonly id: string;
+  /** The `model_type`s of config.json that it builds. */
+  readonly modelTypes: readonly string[];
+  /**
+   * Builds a model. Missing, unexpected or misshapen tensors are errors (`checkpoint.missing`, `checkpoint.unexpected`,
+   * `checkpoint.shape`); a head that the source does not have is initialised when it is a classification head.
+   */
+  build(options: BuildOptions): Promise<Model>;
+}

@@ -1,0 +1,39 @@
+import type { Observable, OperatorFunction } from "rxjs";
+import type { Rng } from "@deft-js/tensor";
+import type { Attachment } from "./method.ts";
+import type { Model } from "./model.ts";
+import type { Task, Tokenizer } from "./task.ts";
+import type { RunCommand, RunEvent } from "../events/events.ts";
+
+/** What flows from stage to stage: a model, what is attached to it, and what is known about it. Stages return a new one or the same. */
+export interface Artifact {
+  readonly model: Model;
+  readonly tokenizer: Tokenizer;
+  /** The model's folder, for files that are copied on (tokenizer.json, config.json). */
+  readonly source?: string | undefined;
+  readonly attachments: readonly Attachment[];
+  /** The task that it was last trained or evaluated on. */
+  readonly task?: Task | undefined;
+  /** By stage name: metrics and reports as plain JSON. */
+  readonly metrics: Readonly<Record<string, unknown>>;
+}
+
+/** What a stage may use of the run that it is in. */
+export interface StageContext {
+  readonly events: Observable<RunEvent>;
+  readonly commands: Observable<RunCommand>;
+  emit(event: RunEvent): void;
+  readonly rng: Rng;
+  /** The run's folder; undefined when nothing is to be written. */
+  readonly folder?: string | undefined;
+  /** Continue from the last checkpoint in the folder. */
+  readonly resume: boolean;
+}
+
+/** One step of a pipeline, configured. */
+export interface Stage {
+  readonly id: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  /** The operator on the artifact. */
+  operator(context: StageContext): OperatorFunction<Artifact, Artifact>;
+}

@@ -1,0 +1,60 @@
+import type { Rng } from "@deft-js/tensor";
+import type { HostBatch } from "./batch.ts";
+import type { HeadKind } from "./model.ts";
+
+/** How a text becomes ids. */
+export interface Tokenizer {
+  readonly padId: number;
+  /** Ids with special tokens, cut to maxLength (the longer text of a pair loses tokens first). */
+  encode(text: string, pair: string | undefined, maxLength: number): { inputIds: number[]; tokenTypeIds: number[] };
+  decode(ids: readonly number[]): string;
+  readonly vocabularySize: number;
+  /** The id of a special token by its role, where there is one. */
+  special(role: "mask" | "cls" | "sep" | "pad" | "unk"): number | undefined;
+}
+
+/** A split of a dataset, ready to be batched. */
+export interface Split {
+  readonly name: string;
+  readonly size: number;
+  /**
+   * One pass over the split. `skip` batches are passed over without being made (resume).
+   * @param order shuffles when given; file order otherwise
+   */
+  batches(options: { batchSize: number; order?: Rng | undefined; skip?: number | undefined; bucket?: boolean | undefined }): Iterable<HostBatch>;
+}
+
+/** What a model predicted for one pass, row by row. */
+export interface Predictions {
+  /** Row-major [n, width]. */
+  readonly logits: Float32Array;
+  readonly width: number;
+  /** [n] class indices, or targets of a regression. */
+  readonly labels: Float32Array;
+}
+
+/** What a task needs of the run to open its data. */
+export interface TaskContext {
+  readonly tokenizer: Tokenizer;
+  readonly rng: Rng;
+}
+
+/** A task with its data open. */
+export interface OpenTask {
+  readonly train: Split;
+  /** The splits that metrics are computed on (`dev`; MNLI has two). */
+  readonly evaluation: readonly Split[];
+  /** Names of the classes, in the order of their indices; empty for a regression. */
+  readonly labels: readonly string[];
+}
+
+/** A task, configured: its data, its head and its metrics. */
+export interface Task {
+  readonly id: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly head: HeadKind;
+  /** Opens and validates the data. Throws with file and line on a malformed row, `task.empty` when a split has no rows. */
+  open(context: TaskContext): Promise<OpenTask>;
+  /** The metrics of predictions, as fractions; the first is the one that decides which checkpoint is best. */
+  metrics(predictions: Predictions): Readonly<Record<string, number>>;
+}

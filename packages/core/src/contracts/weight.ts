@@ -1,0 +1,16 @@
+import type { Tensor } from "@deft-js/tensor";
+
+/** A weight matrix behind one door, whatever its storage: dense, quantized, masked. */
+export interface Weight {
+  /** [dIn, dOut]. */
+  readonly shape: readonly [number, number];
+  /** `dense`, or the name of a weight format. */
+  readonly format: string;
+  /** Bytes held. */
+  readonly bytes: number;
+  /** x·W + b for x [..., dIn], with the gradient by x (and by W where it is trainable). */
+  apply(x: Tensor, bias?: Tensor): Tensor;
+  /** The whole matrix [dIn, dOut] as the forward pass sees it. The caller owns it (or its scope does). */
+  dense(): Tensor;
+  dispose(): void;
+}

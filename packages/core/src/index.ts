@@ -1,0 +1,20 @@
+export * from "./contracts/backend.ts";
+export * from "./contracts/batch.ts";
+export * from "./contracts/meter.ts";
+export * from "./contracts/method.ts";
+export * from "./contracts/model.ts";
+export * from "./contracts/reporter.ts";
+export * from "./contracts/site.ts";
+export * from "./contracts/stage.ts";
+export * from "./contracts/task.ts";
+export * from "./contracts/weight.ts";
+export * from "./events/events.ts";
+export { RunStream } from "./events/stream.ts";
+export * from "./kernel/extension.ts";
+export { Kernel } from "./kernel/kernel.ts";
+export { definePlugin, type Plugin, type PluginDefinition, type Registry } from "./kernel/plugin.ts";
+export * from "./model/index.ts";
+export { CORE_VERSION } from "./version.ts";
+export { DeftError } from "@deft-js/tensor";
+/** Every op of `@deft-js/tensor`, so that a plugin needs core alone. */
+export * as ops from "@deft-js/tensor";

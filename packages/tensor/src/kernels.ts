@@ -1,0 +1,68 @@
+/**
+ * The fused kernels that a back-end may bring. Each op of this package asks for its kernel by name; where the
+ * active back-end has none, the op runs its composed form (plain tfjs kernels). Both compute the same function.
+ *
+ * A kernel is registered with tfjs under `(name, backend)`, takes `inputs` by the names below, and returns its outputs
+ * in the order given. All tensors are float32 unless said. `rows` stands for any leading dimensions.
+ */
+export interface KernelTable {
+  /** y = f(x·W + b). In: x [rows, dIn], weight [dIn, dOut] ([dOut, dIn] when `transposed`), bias? [dOut]. Out: y, and the pre-activation when `savePre`. */
+  DeftLinear: { activation: ActivationKind | "identity"; transposed: boolean; frozen: boolean; savePre: boolean };
+  /** dx = dy·Wᵀ. In: dy [rows, dOut], weight. Out: dx [rows, dIn]. `frozen`: the weight never changes, so it may be packed once. */
+  DeftLinearInputGradient: { transposed: boolean; frozen: boolean };
+  /** dW = xᵀ·dy. In: x [rows, dIn], dy [rows, dOut]. Out: dW [dIn, dOut] ([dOut, dIn] when `transposed`). */
+  DeftLinearWeightGradient: { transposed: boolean };
+  /** db = Σ_rows dy. In: dy [rows, n]. Out: [n]. */
+  DeftRowSum: Record<string, never>;
+  /** y = base + s·(x·A)·B. In: x [rows, dIn], base [rows, dOut], down A [dIn, r], up B [r, dOut]. Out: y, x·A [rows, r]. */
+  DeftLowRank: { scale: number };
+  /** In: x, xa [rows, r], dy, down, up. Out: dx, dA, dB. */
+  DeftLowRankGradient: { scale: number };
+  /** y = f(x). In: x. Out: y. */
+  DeftActivation: { kind: ActivationKind };
+  /**
+   * dx = (dy + Σ density)·f′(x). In: x (pre-activation; absent for relu), y (the output), dy? (absent = 0),
+   * weights? [batch, seq] (see DeftDensityPenalty; the penalty's factor per position, already scaled by its upstream gradient).
+   * With `epsilon`: adds weights[b,s]·2yε/(y²+ε)² to dy first. Out: dx.
+   */
+  DeftActivationGradient: { kind: ActivationKind; epsilon?: number };
+  /** p_b = Σ_{s,i} w[b,s]·a²/(a²+ε). In: a [batch, seq, n], weights [batch, seq]. Out: p [batch]. */
+  DeftDensityPenalty: { epsilon: number };
+  /** da = dp[b]·w[b,s]·2aε/(a²+ε)². In: a, weights, dy [batch]. Out: da. */
+  DeftDensityPenaltyGradient: { epsilon: number };
+  /**
+   * y = γ·(z − mean)·rstd + β with z = x (+ residual); `rms`: no mean, no β. In: x [rows, n], residual?, gamma, beta?.
+   * Out: y, mean [rows] (zeros for rms), rstd [rows], and z when a residual was given.
+   */
+  DeftNorm: { kind: "layer" | "rms"; epsilon: number };
+  /** In: dy, z, gamma, mean, rstd. Out: dz; then dγ and (layer) dβ when `parameters`. */
+  DeftNormGradient: { kind: "layer" | "rms"; parameters: boolean };
+  /**
+   * softmax(scale·q·kᵀ + bias + mask)·v for every head, heads read by stride from the last axis.
+   * In: q [b, sq, heads·d], k and v [b, sk, heads·d], mask? [b, sk] (1 = attend, 0 = padding; added as (1−m)·finfo.min),
+   * bias? [1 or b, heads, sq, sk]. `causal`: query i sees keys j ≤ i + (sk − sq); all additive masks are clamped at finfo.min.
+   * `dropout`: probabilities are dropped by `keeps(seed, ((b·heads + h)·sq + i)·sk + j)`. Out: context [b, sq, heads·d], logSumExp [b, heads, sq].
+   */
+  DeftAttention: { heads: number; scale: number; causal: boolean; dropout: number; seed: number };
+  /** In: q, k, v, mask?, bias?, context, logSumExp, dy. Out: dq, dk, dv, and dbias when `biasGradient`. */
+  DeftAttentionGradient: KernelTable["DeftAttention"] & { biasGradient: boolean };
+  /** Mean cross entropy over rows whose label is not `ignoreIndex`. In: logits [n, c], labels int32 [n]. Out: loss [], log-sum-exp [n]. */
+  DeftCrossEntropy: { ignoreIndex: number };
+  /** In: logits, labels, logSumExp, dy []. Out: dlogits. */
+  DeftCrossEntropyGradient: { ignoreIndex: number };
+  /** y[i] = table[ids[i]]. In: table [n, d], ids int32 [rows]. Out: [rows, d]. */
+  DeftGather: Record<string, never>;
+  /** out[ids[i]] += dy[i]. In: ids int32 [rows], dy [rows, d]. Out: [size, d]. */
+  DeftScatterAdd: { size: number };
+  /** y = x·keep/(1−p), keep = `keeps(seed, i)` by flat index i. In: x. Out: y. The gradient is the same kernel on dy. */
+  DeftDropout: { probability: number; seed: number };
+  /** One AdamW step, in place. In: value, m, v, gradient, all of one shape. Out: none. See `adamWStep`. */
+  DeftAdamW: { learningRate: number; beta1: number; beta2: number; epsilon: number; weightDecay: number; step: number };
+  /** Σx² over the whole tensor. In: x. Out: []. */
+  DeftSquaredNorm: Record<string, never>;
+}
+
+export type KernelName = keyof KernelTable;
+
+/** The activations of the MLP blocks that the toolkit knows. `gelu` is the erf form, `gelu_new` the tanh form. */
+export type ActivationKind = "relu" | "gelu" | "gelu_new" | "silu" | "tanh" | "sigmoid";

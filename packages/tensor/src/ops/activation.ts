@@ -1,0 +1,52 @@
+import type { ActivationKind } from "../kernels.ts";
+import { output, runKernel } from "../run-kernel.ts";
+import { differentiable, type Gradient } from "../tape.ts";
+import { tf, type Tensor } from "../tfjs.ts";
+import { composedActivation, composedDerivative } from "./composed-activation.ts";
+import { DENSITY_GRADIENT, type DensityGradient } from "./density.ts";
+
+/** f(x) without a gradient, by the back-end's kernel or the composed form. */
+export function activate(x: Tensor, kind: ActivationKind): Tensor {
+  const fused = runKernel("DeftActivation", { x }, { kind });
+  return fused === undefined ? composedActivation(x, kind) : output(fused, 0, "DeftActivation");
+}
+
+/** dx = dy·f′(x); a pending density gradient is taken into the same pass where the back-end has the kernel. */
+export function activationGradient(gradient: Gradient, x: Tensor | undefined, y: Tensor, kind: ActivationKind): Tensor {
+  const density = gradient.take<DensityGradient>(DENSITY_GRADIENT);
+  try {
+    const dy = density === undefined ? gradient.value() : gradient.summed;
+    const attrs = density === undefined ? { kind } : { kind, epsilon: density.epsilon };
+    const fused = runKernel("DeftActivationGradient", { x, y, dy, weights: density?.weights }, attrs);
+    if (fused !== undefined) return output(fused, 0, "DeftActivationGradient");
+    const part = density?.compute();
+    const total = part === undefined ? gradient.value() : dy === undefined ? part : tf.add(dy, part);
+    return tf.mul(total, composedDerivative(x ?? y, y, kind));
+  } finally {
+    density?.free();
+  }
+}
+
+/** y = f(x) for one of the MLP activations. Exact zeros of the GELU forms fall where PyTorch's float32 ones do. */
+export function activation(x: Tensor, kind: ActivationKind): Tensor {
+  let y: Tensor;
+  return differentiable({
+    name: kind,
+    inputs: [x],
+    forward: () => ({ output: (y = activate(x, kind)), saved: kind === "relu" ? [] : [x] }),
+    backward: (dy) => [activationGradient(dy, kind === "relu" ? undefined : x, y, kind)],
+  });
+}
+
+/** max(x, 0), with derivative 0 at 0. */
+export const relu = (x: Tensor): Tensor => activation(x, "relu");
+/** x·Φ(x), the erf form. */
+export const gelu = (x: Tensor): Tensor => activation(x, "gelu");
+/** ½x(1 + tanh(√(2/π)(x + 0.044715x³))). */
+export const geluNew = (x: Tensor): Tensor => activation(x, "gelu_new");
+/** x·σ(x). */
+export const silu = (x: Tensor): Tensor => activation(x, "silu");
+/** tanh x. */
+export const tanh = (x: Tensor): Tensor => activation(x, "tanh");
+/** σ(x) = 1/(1 + e⁻ˣ). */
+export const sigmoid = (x: Tensor): Tensor => activation(x, "sigmoid");

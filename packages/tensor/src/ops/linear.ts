@@ -1,0 +1,130 @@
+import type { ActivationKind } from "../kernels.ts";
+import { output, runKernel } from "../run-kernel.ts";
+import { differentiable, isTracked, type Gradient, type InputGradient } from "../tape.ts";
+import { tf, type Tensor } from "../tfjs.ts";
+import { activate, activationGradient } from "./activation.ts";
+
+/** Options of `linear`. */
+export interface LinearOptions {
+  /** b, [dOut]. */
+  readonly bias?: Tensor | undefined;
+  /** f, applied to x·W + b; none when left out. */
+  readonly activation?: ActivationKind | undefined;
+  /** The weight is stored [dOut, dIn]. */
+  readonly transposed?: boolean;
+  /** The weight never changes while it lives: a back-end may pack it once. */
+  readonly frozen?: boolean;
+}
+
+/**
+ * y = f(x·W + b).
+ * @param x [..., dIn]
+ * @param weight W, [dIn, dOut], or [dOut, dIn] when `transposed`
+ * @returns y [..., dOut]
+ */
+export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): Tensor {
+  const { bias, activation, transposed = false, frozen = false } = options;
+  const inputs = bias === undefined ? [x, weight] : [x, weight, bias];
+  let pre: Tensor | undefined;
+  let y: Tensor;
+  return differentiable({
+    name: "linear",
+    inputs,
+    forward: (recording) => {
+      [y, pre] = forward(x, weight, { bias, activation, transposed, frozen }, recording && activation !== undefined && activation !== "relu");
+      const needsX = isTracked(weight) ? [x] : [];
+      return { output: y, saved: [...needsX, weight, ...(pre === undefined ? [] : [pre])] };
+    },
+    backward: (gradient, needs) => {
+      const dz = activation === undefined ? gradient.value() : activationGradient(gradient, pre, y, activation);
+      return gradients(dz, x, weight, transposed, frozen, needs);
+    },
+  });
+}
+
+function forward(x: Tensor, weight: Tensor, options: LinearOptions, savePre: boolean): [Tensor, Tensor | undefined] {
+  const { bias, activation, transposed = false, frozen = false } = options;
+  const fused = runKernel("DeftLinear", { x, weight, bias }, { activation: activation ?? "identity", transposed, frozen, savePre });
+  if (fused !== undefined) return [output(fused, 0, "DeftLinear"), fused[1]];
+  const product = tf.matMul(rows(x), weight, false, transposed);
+  const pre = tf.reshape(bias === undefined ? product : tf.add(product, bias), [...x.shape.slice(0, -1), product.shape[1] ?? 0]);
+  return activation === undefined ? [pre, undefined] : [activate(pre, activation), pre];
+}
+
+function gradients(dz: Tensor, x: Tensor, weight: Tensor, transposed: boolean, frozen: boolean, needs: readonly boolean[]): InputGradient[] {
+  return [
+    needs[0] === true ? inputGradient(dz, weight, transposed, frozen, x.shape) : undefined,
+    needs[1] === true ? weightGradient(x, dz, transposed) : undefined,
+    needs[2] === true ? rowSum(dz) : undefined,
+  ];
+}
+
+function inputGradient(dz: Tensor, weight: Tensor, transposed: boolean, frozen: boolean, shape: number[]): Tensor {
+  const fused = runKernel("DeftLinearInputGradient", { dy: dz, weight }, { transposed, frozen });
+  return fused === undefined ? tf.reshape(tf.matMul(rows(dz), weight, false, !transposed), shape) : output(fused, 0, "DeftLinearInputGradient");
+}
+
+function weightGradient(x: Tensor, dz: Tensor, transposed: boolean): Tensor {
+  const fused = runKernel("DeftLinearWeightGradient", { x, dy: dz }, { transposed });
+  if (fused !== undefined) return output(fused, 0, "DeftLinearWeightGradient");
+  return transposed ? tf.matMul(rows(dz), rows(x), true, false) : tf.matMul(rows(x), rows(dz), true, false);
+}
+
+function rowSum(dz: Tensor): Tensor {
+  const fused = runKernel("DeftRowSum", { dy: dz }, {});
+  return fused === undefined ? tf.sum(rows(dz), 0) : output(fused, 0, "DeftRowSum");
+}
+
+/** A view as a matrix: all leading axes folded into one. */
+export function rows(x: Tensor): Tensor {
+  const last = x.shape.at(-1) ?? 1;
+  return x.shape.length === 2 ? x : tf.reshape(x, [last === 0 ? 0 : x.size / last, last]);
+}
+
+/** Options of `lowRank`. */
+export interface LowRankOptions {
+  /** A, [dIn, rank]. */
+  readonly down: Tensor;
+  /** B, [rank, dOut]. */
+  readonly up: Tensor;
+  /** s, the factor of the branch. */
+  readonly scale: number;
+}
+
+/**
+ * y = base + s·(x·A)·B, the low-rank branch beside a linear layer (Hu et al., 2021, arXiv:2106.09685, equation 3).
+ * @param x [..., dIn]
+ * @param base [..., dOut]
+ * @returns y [..., dOut]
+ */
+export function lowRank(x: Tensor, base: Tensor, options: LowRankOptions): Tensor {
+  const { down, up, scale } = options;
+  let xa: Tensor;
+  return differentiable({
+    name: "lowRank",
+    inputs: [x, base, down, up],
+    forward: () => {
+      const fused = runKernel("DeftLowRank", { x, base, down, up }, { scale });
+      if (fused !== undefined) {
+        xa = output(fused, 1, "DeftLowRank");
+        return { output: output(fused, 0, "DeftLowRank"), saved: [x, down, up, xa] };
+      }
+      xa = tf.matMul(rows(x), down);
+      const branch = tf.mul(tf.matMul(xa, up), scale);
+      return { output: tf.add(base, tf.reshape(branch, base.shape)), saved: [x, down, up, xa] };
+    },
+    backward: (gradient, needs) => {
+      const [dx, dDown, dUp] = lowRankGradient(gradient, x, xa, options);
+      return [needs[0] === true ? dx : undefined, gradient.value(), dDown, dUp];
+    },
+  });
+}
+
+function lowRankGradient(gradient: Gradient, x: Tensor, xa: Tensor, { down, up, scale }: LowRankOptions): [Tensor, Tensor, Tensor] {
+  const dy = gradient.value();
+  const fused = runKernel("DeftLowRankGradient", { x, xa, dy, down, up }, { scale });
+  if (fused !== undefined) return [output(fused, 0, "DeftLowRankGradient"), output(fused, 1, "DeftLowRankGradient"), output(fused, 2, "DeftLowRankGradient")];
+  const dScaled = tf.mul(rows(dy), scale);
+  const dxa = tf.matMul(dScaled, up, false, true);
+  return [tf.reshape(tf.matMul(dxa, down, false, true), x.shape), tf.matMul(rows(x), dxa, true, false), tf.matMul(xa, dScaled, true, false)];
+}

@@ -1,0 +1,64 @@
+import { output, runKernel } from "../run-kernel.ts";
+import { differentiable } from "../tape.ts";
+import { tf, type Tensor } from "../tfjs.ts";
+
+/** Options of `crossEntropy`. */
+export interface CrossEntropyOptions {
+  /** Rows with this label do not count; −100 by default. */
+  readonly ignoreIndex?: number;
+}
+
+/**
+ * −mean over counted rows of log softmax(logits)[label]; NaN when no row counts, as in PyTorch.
+ * @param logits [n, classes]
+ * @param labels int32 [n]
+ * @returns []
+ */
+export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  const ignoreIndex = options.ignoreIndex ?? -100;
+  let logSumExp: Tensor | undefined;
+  return differentiable({
+    name: "crossEntropy",
+    inputs: [logits],
+    forward: () => {
+      const fused = runKernel("DeftCrossEntropy", { logits, labels }, { ignoreIndex });
+      if (fused === undefined) return { output: composed(logits, labels, ignoreIndex), saved: [logits, labels] };
+      logSumExp = output(fused, 1, "DeftCrossEntropy");
+      return { output: output(fused, 0, "DeftCrossEntropy"), saved: [logits, labels, logSumExp] };
+    },
+    backward: (gradient) => {
+      const dy = gradient.value();
+      const fused = logSumExp && runKernel("DeftCrossEntropyGradient", { logits, labels, logSumExp, dy }, { ignoreIndex });
+      return [fused === undefined ? composedGradient(logits, labels, ignoreIndex, dy) : output(fused, 0, "DeftCrossEntropyGradient")];
+    },
+  });
+}
+
+/** One-hot rows, zero for ignored labels, and the number of counted rows. */
+function targets(logits: Tensor, labels: Tensor, ignoreIndex: number): [Tensor, Tensor, Tensor] {
+  const counted = tf.cast(tf.notEqual(labels, tf.scalar(ignoreIndex, "int32")), "float32");
+  const inRange = tf.cast(tf.mul(tf.cast(labels, "float32"), counted), "int32");
+  const oneHot = tf.mul(tf.oneHot(inRange as tf.Tensor1D, logits.shape[1] ?? 0), tf.expandDims(counted, 1));
+  return [oneHot, tf.sum(counted), counted];
+}
+
+function composed(logits: Tensor, labels: Tensor, ignoreIndex: number): Tensor {
+  const [oneHot, count] = targets(logits, labels, ignoreIndex);
+  return tf.neg(tf.div(tf.sum(tf.mul(tf.logSoftmax(logits), oneHot)), count));
+}
+
+function composedGradient(logits: Tensor, labels: Tensor, ignoreIndex: number, dy: Tensor): Tensor {
+  const [oneHot, count, counted] = targets(logits, labels, ignoreIndex);
+  const difference = tf.sub(tf.mul(tf.softmax(logits), tf.expandDims(counted, 1)), oneHot);
+  return tf.mul(difference, tf.div(dy, count));
+}
+
+/** mean (x − y)², the loss of regression tasks. y gets no gradient. */
+export function meanSquaredError(x: Tensor, y: Tensor): Tensor {
+  return differentiable({
+    name: "meanSquaredError",
+    inputs: [x],
+    forward: () => ({ output: tf.mean(tf.squaredDifference(x, y)), saved: [x, y] }),
+    backward: (dy) => [tf.mul(tf.sub(x, y), tf.mul(dy.value(), 2 / x.size))],
+  });
+}

@@ -1,0 +1,57 @@
+import { differentiable } from "../tape.ts";
+import { tf, type Tensor } from "../tfjs.ts";
+
+/** Options of the reductions. */
+export interface ReduceOptions {
+  /** The axes to reduce; all of them when left out. */
+  readonly axes?: readonly number[];
+  /** Keeps the reduced axes with size 1. */
+  readonly keepDims?: boolean;
+}
+
+function axesOf(x: Tensor, axes?: readonly number[]): number[] {
+  return (axes ?? x.shape.map((_, i) => i)).map((axis) => (axis < 0 ? axis + x.shape.length : axis));
+}
+
+/** Spreads the gradient of a reduction over the shape that was reduced. */
+function spread(dy: Tensor, shape: readonly number[], axes: readonly number[]): Tensor {
+  const kept = shape.map((n, i) => (axes.includes(i) ? 1 : n));
+  return tf.broadcastTo(tf.reshape(dy, kept), [...shape]);
+}
+
+/** Σ x over axes. */
+export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const axes = axesOf(x, options.axes);
+  return differentiable({
+    name: "sum",
+    inputs: [x],
+    forward: () => ({ output: tf.sum(x, axes, options.keepDims ?? false) }),
+    backward: (dy) => [spread(dy.value(), x.shape, axes)],
+  });
+}
+
+/** The mean of x over axes. */
+export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
+  const axes = axesOf(x, options.axes);
+  const count = axes.reduce((n, axis) => n * (x.shape[axis] ?? 1), 1);
+  return differentiable({
+    name: "mean",
+    inputs: [x],
+    forward: () => ({ output: tf.mul(tf.sum(x, axes, options.keepDims ?? false), 1 / count) }),
+    backward: (dy) => [tf.mul(spread(dy.value(), x.shape, axes), 1 / count)],
+  });
+}
+
+/** softmax over the last axis. */
+export function softmax(x: Tensor): Tensor {
+  let y: Tensor;
+  return differentiable({
+    name: "softmax",
+    inputs: [x],
+    forward: () => ({ output: (y = tf.softmax(x)) }),
+    backward: (gradient) => {
+      const weighted = tf.mul(gradient.value(), y);
+      return [tf.sub(weighted, tf.mul(tf.sum(weighted, -1, true), y))];
+    },
+  });
+}

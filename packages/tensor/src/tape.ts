@@ -1,0 +1,229 @@
+import { DeftError } from "./errors.ts";
+import { hold, release, scope } from "./scope.ts";
+import { tf, type Tensor } from "./tfjs.ts";
+import type { Variable } from "./variable.ts";
+
+/** A part of a gradient that is not computed yet, so that a fused kernel may take it in. */
+export interface DeferredGradient {
+  readonly kind: string;
+  /** Computes it as a fresh tensor of the shape of the value. */
+  compute(): Tensor;
+  /** Frees what it holds; called once, after `compute` or by the kernel that took it. */
+  free(): void;
+}
+
+/** The gradient of a scalar by one value, gathered while going back. */
+export class Gradient {
+  #sum: Tensor | undefined;
+  readonly #deferred: DeferredGradient[] = [];
+
+  /** The gradient as one tensor. */
+  value(): Tensor {
+    for (const part of this.#deferred.splice(0)) {
+      this.add(part.compute());
+      part.free();
+    }
+    if (this.#sum === undefined) throw new DeftError("tensor.gradient", "gradient: nothing was added yet. Report this as a defect.");
+    return this.#sum;
+  }
+
+  /** Takes the deferred part of this kind out, for a kernel that computes it itself; more than one are left alone. */
+  take<D extends DeferredGradient>(kind: D["kind"]): D | undefined {
+    if (this.#deferred.length !== 1 || this.#deferred[0]?.kind !== kind) return undefined;
+    return this.#deferred.pop() as D;
+  }
+
+  /** What has been summed so far, without the deferred parts. */
+  get summed(): Tensor | undefined {
+    return this.#sum;
+  }
+
+  /** Takes ownership of `part`. */
+  add(part: Tensor): void {
+    if (this.#sum === undefined) {
+      this.#sum = tf.keep(part);
+      return;
+    }
+    const before = this.#sum;
+    this.#sum = tf.keep(tf.add(before, part));
+    before.dispose();
+    part.dispose();
+  }
+
+  defer(part: DeferredGradient): void {
+    this.#deferred.push(part);
+  }
+
+  dispose(): void {
+    this.#sum?.dispose();
+    this.#sum = undefined;
+    for (const part of this.#deferred.splice(0)) part.free();
+  }
+}
+
+/** What a backward function gives for one input: a tensor, a deferred part, or nothing when it was not needed. */
+export type InputGradient = Tensor | DeferredGradient | undefined;
+
+interface Node {
+  readonly name: string;
+  readonly inputs: readonly Tensor[];
+  readonly output: Tensor;
+  readonly saved: readonly Tensor[];
+  readonly backward: (dy: Gradient, needs: readonly boolean[]) => readonly InputGradient[];
+}
+
+/** One differentiable op. */
+export interface Op {
+  readonly name: string;
+  /** The tensors that a gradient may flow to. */
+  readonly inputs: readonly Tensor[];
+  /**
+   * Computes the output and names what `backward` reads (inputs included). `recording` is false when no input depends on a
+   * trainable variable: then nothing needs to be saved.
+   */
+  forward(recording: boolean): { output: Tensor; saved?: readonly Tensor[] };
+  /** The gradients of the inputs, fresh tensors (or `dy.value()` itself), `undefined` where `needs` is false. */
+  backward(dy: Gradient, needs: readonly boolean[]): readonly InputGradient[];
+}
+
+class Tape {
+  readonly nodes: Node[] = [];
+  readonly #tracked: Set<number>;
+
+  constructor(leaves: readonly Variable[]) {
+    this.#tracked = new Set(leaves.map((leaf) => leaf.value.id));
+  }
+
+  tracks(tensor: Tensor): boolean {
+    return this.#tracked.has(tensor.id);
+  }
+
+  record(node: Node): void {
+    this.#tracked.add(node.output.id);
+    for (const tensor of node.saved) hold(tensor);
+    hold(node.output);
+    this.nodes.push(node);
+  }
+
+  drop(): void {
+    for (const node of this.nodes.splice(0)) this.free(node);
+  }
+
+  free(node: Node): void {
+    for (const tensor of node.saved) release(tensor);
+    release(node.output);
+  }
+}
+
+let active: Tape | undefined;
+
+/** Whether a gradient will be asked for through this tensor, during a forward pass; a backward reads its `needs` instead. */
+export function isTracked(tensor: Tensor): boolean {
+  return active?.tracks(tensor) ?? false;
+}
+
+/** Runs an op, and records it on the tape when it depends on a trainable variable. */
+export function differentiable(op: Op): Tensor {
+  const tape = active;
+  const recording = tape !== undefined && op.inputs.some((x) => tape.tracks(x));
+  let saved: readonly Tensor[] = [];
+  const made = scope(() => {
+    const result = op.forward(recording);
+    if (recording) saved = result.saved ?? [];
+    return [result.output, ...saved];
+  });
+  const output = made[0] as Tensor;
+  if (recording) tape.record({ name: op.name, inputs: op.inputs, output, saved, backward: op.backward });
+  return output;
+}
+
+/** Runs `body` without recording: its results count as constants. */
+export function noGradient<T>(body: () => T): T {
+  const tape = active;
+  active = undefined;
+  try {
+    return body();
+  } finally {
+    active = tape;
+  }
+}
+
+/** The value of a scalar function and its gradients by variable path. */
+export interface ValueAndGradients {
+  readonly value: Tensor;
+  /** One entry for every variable given; zeros where the value does not depend on it. */
+  readonly gradients: ReadonlyMap<string, Tensor>;
+}
+
+/**
+ * Computes f() and df/dv for each variable given, reverse mode: records only what depends on them and frees saved tensors
+ * as it goes back. The results belong to the enclosing scope.
+ * @throws DeftError `tensor.gradient` when the result is not a scalar or depends on none of the variables.
+ */
+export function valueAndGradients(f: () => Tensor, variables: readonly Variable[]): ValueAndGradients {
+  if (active !== undefined) throw new DeftError("tensor.gradient", "valueAndGradients: must not be nested, got a call inside another. Sum the losses first.");
+  const tape = new Tape(variables);
+  active = tape;
+  const gradients = new Map<number, Gradient>();
+  try {
+    const value = f();
+    active = undefined;
+    if (value.size !== 1) throw new DeftError("tensor.gradient", `valueAndGradients: the function must return one number, got shape [${value.shape}]. Reduce it first.`);
+    if (!tape.tracks(value)) throw new DeftError("tensor.gradient", "valueAndGradients: the value depends on none of the variables. Check what is trainable.");
+    goBack(tape, value, gradients, new Set(variables.map((v) => v.value.id)));
+    return { value, gradients: collect(variables, gradients) };
+  } finally {
+    active = undefined;
+    tape.drop();
+    for (const gradient of gradients.values()) gradient.dispose();
+  }
+}
+
+function goBack(tape: Tape, value: Tensor, gradients: Map<number, Gradient>, leaves: ReadonlySet<number>): void {
+  const seed = new Gradient();
+  seed.add(tf.onesLike(value));
+  gradients.set(value.id, seed);
+  for (let node = tape.nodes.pop(); node !== undefined; node = tape.nodes.pop()) {
+    const dy = gradients.get(node.output.id);
+    if (dy !== undefined) {
+      step(tape, node, dy, gradients);
+      if (!leaves.has(node.output.id)) {
+        dy.dispose();
+        gradients.delete(node.output.id);
+      }
+    }
+    tape.free(node);
+  }
+}
+
+function step(tape: Tape, node: Node, dy: Gradient, gradients: Map<number, Gradient>): void {
+  const needs = node.inputs.map((x) => tape.tracks(x));
+  scope(() => {
+    const parts = node.backward(dy, needs);
+    for (const [i, input] of node.inputs.entries()) {
+      const part = parts[i];
+      if (part === undefined || needs[i] !== true) continue;
+      let gradient = gradients.get(input.id);
+      if (gradient === undefined) gradients.set(input.id, (gradient = new Gradient()));
+      if (!("compute" in part)) gradient.add(owned(part, input, node.name));
+      else gradient.defer(part);
+    }
+  });
+}
+
+/** A gradient owns its tensor: one that belongs to somebody else (dy passed through, a saved tensor) is taken as a second handle on the same buffer. */
+function owned(part: Tensor, input: Tensor, name: string): Tensor {
+  if (part.shape.length !== input.shape.length || part.shape.some((n, i) => n !== input.shape[i]))
+    throw new DeftError("tensor.gradient", `${name}: the gradient must have the shape [${input.shape}] of its input, got [${part.shape}]. Correct the op's backward.`);
+  return part.kept || part.scopeId !== tf.engine().state.activeScope.id ? part.clone() : part;
+}
+
+function collect(variables: readonly Variable[], gradients: Map<number, Gradient>): Map<string, Tensor> {
+  const collected = new Map<string, Tensor>();
+  for (const variable of variables) {
+    const gradient = gradients.get(variable.value.id);
+    const value = gradient === undefined ? tf.zeros([...variable.shape]) : gradient.value().clone();
+    collected.set(variable.path, value);
+  }
+  return collected;
+}

@@ -1,0 +1,36 @@
+import { tf, type Tensor } from "./tfjs.ts";
+
+/** A float32 tensor from host values. */
+export function tensor(values: Float32Array | readonly number[], shape: readonly number[]): Tensor {
+  return tf.tensor(values instanceof Float32Array ? values : Float32Array.from(values), [...shape], "float32");
+}
+
+/** An int32 tensor from host values. */
+export function intTensor(values: Int32Array | readonly number[], shape: readonly number[]): Tensor {
+  return tf.tensor(values instanceof Int32Array ? values : Int32Array.from(values), [...shape], "int32");
+}
+
+/** A float32 scalar. */
+export function scalar(value: number): Tensor {
+  return tf.scalar(value, "float32");
+}
+
+/** Zeros of a shape. */
+export function zeros(shape: readonly number[]): Tensor {
+  return tf.zeros([...shape], "float32");
+}
+
+/** Ones of a shape. */
+export function ones(shape: readonly number[]): Tensor {
+  return tf.ones([...shape], "float32");
+}
+
+/** A copy of the values on the host, read at once. */
+export function read(x: Tensor): Float32Array {
+  return Float32Array.from(x.dataSync());
+}
+
+/** A copy of the values on the host, read without blocking where the back-end can. */
+export async function readAsync(x: Tensor): Promise<Float32Array> {
+  return Float32Array.from(await x.data());
+}

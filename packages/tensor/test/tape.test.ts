@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest";
+import { add, crossEntropy, densityPenalty, gelu, intTensor, layerNorm, linear, lowRank, mean, memory, mul, read, Rng, scope, sum, tensor, valueAndGradients, Variable, attention } from "../src/index.ts";
+
+const rng = new Rng(1);
+const random = (...shape: number[]) => Variable.from(`v${shape.join("x")}`, rng.normals(shape.reduce((a, b) => a * b, 1), 1), shape);
+
+/** Compares reverse-mode gradients with central differences under a non-uniform upstream gradient. */
+function check(variables: Variable[], f: () => import("../src/index.ts").Tensor, step = 1e-2, tolerance = 2e-2): void {
+  const grads = scope(() => {
+    const { gradients } = valueAndGradients(f, variables);
+    return variables.map((v) => read(gradients.get(v.path)!));
+  });
+  for (const [n, v] of variables.entries()) {
+    const at = v.data();
+    for (let i = 0; i < at.length; i++) {
+      const probe = (d: number): number => {
+        const moved = Float32Array.from(at);
+        moved[i]! += d;
+        v.load(moved);
+        return scope(() => read(f())[0]!);
+      };
+      const numeric = (probe(step) - probe(-step)) / (2 * step);
+      v.load(at);
+      expect(Math.abs(numeric - grads[n]![i]!), `${v.path}[${i}] numeric ${numeric} tape ${grads[n]![i]}`).toBeLessThan(tolerance * Math.max(1, Math.abs(numeric)));
+    }
+  }
+}
+
+describe("tape", () => {
+  it("differentiates a small transformer layer as central differences do", () => {
+    const x = random(2, 3, 4), w = random(4, 4), a = random(4, 2), b = random(2, 4), g = random(4);
+    const weights = tensor([0.1, 0.2, 0, 0.1, 0.1, 0.1], [2, 3]);
+    const mask = tensor([1, 1, 0, 1, 1, 1], [2, 3]);
+    const up = tensor(rng.normals(24, 1), [2, 3, 4]);
+    check([x, w, a, b, g], () => {
+      const base = linear(x.value, w.value, { bias: g.value, activation: "gelu" });
+      const h = lowRank(x.value, base, { down: a.value, up: b.value, scale: 2 });
+      const n = layerNorm(h, { gamma: g.value, beta: g.value, epsilon: 1e-5, residual: x.value });
+      const k = attention(n, x.value, h, { heads: 2, scale: 0.5, mask });
+      const d = densityPenalty(gelu(k), { epsilon: 0.1, weights });
+      return add(sum(mul(k, up)), mean(d));
+    });
+  });
+
+  it("leaves no tensor behind", () => {
+    const w = random(4, 3);
+    const x = tensor(rng.normals(8, 1), [2, 4]);
+    const labels = intTensor([1, 2], [2]);
+    const run = () => scope(() => void valueAndGradients(() => crossEntropy(linear(x, w.value, { activation: "relu" }), labels), [w]));
+    run();
+    const before = memory();
+    for (let i = 0; i < 5; i++) run();
+    expect(memory()).toEqual(before);
+    expect(before.held).toBe(0);
+  });
+});
