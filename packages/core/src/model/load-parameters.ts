@@ -1,0 +1,122 @@
+import { DeftError, Variable, type Rng } from "@deft-js/tensor";
+import type { TensorSource } from "../contracts/model.ts";
+import { transposeMatrix } from "./transpose-matrix.ts";
+
+/** How a parameter starts when no source has it. */
+export type Initial = "zeros" | "ones" | { readonly normal: number; /** A row that starts as zeros (`padding_idx`). */ readonly zeroRow?: number | undefined };
+
+/** One parameter of a model. */
+export interface ParameterSpec {
+  /** Its Hugging Face name. */
+  readonly name: string;
+  /** Its shape in the file: [dOut, dIn] for the matrix of a linear layer. */
+  readonly shape: readonly number[];
+  /** Whether it is the matrix of a linear layer: held transposed, [dIn, dOut]. */
+  readonly matrix?: boolean;
+  readonly initial: Initial;
+  /** The part it belongs to; a part of `optionalParts` that the source lacks wholly is initialised. `base` when left out. */
+  readonly part?: string;
+  /** Further names under which a file may hold it. */
+  readonly aliases?: readonly string[];
+}
+
+/** What `loadParameters` is told. */
+export interface LoadOptions {
+  /** Who speaks in errors: the family's name. */
+  readonly who: string;
+  readonly specs: readonly ParameterSpec[];
+  /** Everything is initialised when left out. */
+  readonly source?: TensorSource | undefined;
+  readonly rng: Rng;
+  /** The names that a file may use for a Hugging Face name, best first: without the prefix, older spellings. */
+  names(name: string): readonly string[];
+  /** Names in the source that are passed over without an error. */
+  readonly ignored: readonly RegExp[];
+  readonly optionalParts: readonly string[];
+}
+
+/** A model's parameters. */
+export interface LoadedParameters {
+  /** By Hugging Face name, in the order of the specs; matrices [dIn, dOut]. All frozen when they come from a source. */
+  readonly variables: Map<string, Variable>;
+  /** The parts that the source lacked, and which therefore are initialised. */
+  readonly initialised: ReadonlySet<string>;
+}
+
+/**
+ * Reads a model's parameters, or initialises them. Names and shapes are all checked before the first value is read.
+ * @throws DeftError `checkpoint.missing`, `checkpoint.unexpected`, `checkpoint.shape`
+ */
+export async function loadParameters(options: LoadOptions): Promise<LoadedParameters> {
+  const { source, specs } = options;
+  const found = source === undefined ? new Map<string, string>() : matchNames(options, source);
+  const initialised = new Set(specs.filter((spec) => !found.has(spec.name)).map(partOf));
+  const variables = new Map<string, Variable>();
+  try {
+    for (const spec of specs) {
+      const fileName = found.get(spec.name);
+      const values = source === undefined || fileName === undefined ? initialValues(spec, options.rng) : await readValues(options.who, spec, source, fileName);
+      variables.set(spec.name, Variable.from(spec.name, values, heldShape(spec), { trainable: source === undefined }));
+    }
+  } catch (error) {
+    for (const variable of variables.values()) variable.dispose();
+    throw error;
+  }
+  return { variables, initialised };
+}
+
+const partOf = (spec: ParameterSpec): string => spec.part ?? "base";
+
+const heldShape = (spec: ParameterSpec): readonly number[] => (spec.matrix === true ? [...spec.shape].reverse() : spec.shape);
+
+/** Which name in the file each parameter has; absent for those to be initialised. */
+function matchNames({ who, specs, names, ignored, optionalParts }: LoadOptions, source: TensorSource): Map<string, string> {
+  const there = new Set(source.names());
+  const found = new Map<string, string>();
+  for (const spec of specs) {
+    const fileName = [spec.name, ...(spec.aliases ?? [])].flatMap((name) => [...names(name)]).find((name) => there.has(name));
+    if (fileName !== undefined) found.set(spec.name, fileName);
+  }
+  const present = new Set(specs.filter((spec) => found.has(spec.name)).map(partOf));
+  const missing = specs.filter((spec) => !found.has(spec.name) && (present.has(partOf(spec)) || !optionalParts.includes(partOf(spec))));
+  if (missing.length > 0)
+    throw new DeftError("checkpoint.missing", `${who}: every parameter must be in the checkpoint, got none for ${listed(missing.map((spec) => spec.name))}. Check that config.json belongs to these weights.`);
+  const used = new Set(found.values());
+  const aliases = new Set(specs.flatMap((spec) => (spec.aliases ?? []).flatMap((name) => [...names(name)])));
+  const unexpected = [...there].filter((name) => !used.has(name) && !aliases.has(name) && !ignored.some((pattern) => pattern.test(name)));
+  if (unexpected.length > 0)
+    throw new DeftError("checkpoint.unexpected", `${who}: every tensor in the checkpoint must belong to the model, got ${listed(unexpected)} besides. Check model_type and the head that is asked for.`);
+  for (const spec of specs) checkShape(who, spec, source, found.get(spec.name));
+  return found;
+}
+
+function checkShape(who: string, spec: ParameterSpec, source: TensorSource, fileName: string | undefined): void {
+  if (fileName === undefined) return;
+  const shape = source.shape(fileName);
+  if (shape.length !== spec.shape.length || shape.some((n, i) => n !== spec.shape[i]))
+    throw new DeftError("checkpoint.shape", `${who}: ${fileName} must have shape [${spec.shape}], got [${shape}]. Check that config.json (sizes, number of labels) belongs to these weights.`);
+}
+
+async function readValues(who: string, spec: ParameterSpec, source: TensorSource, fileName: string): Promise<Float32Array> {
+  const values = await source.read(fileName);
+  const size = spec.shape.reduce((n, d) => n * d, 1);
+  if (values.length !== size) throw new DeftError("checkpoint.shape", `${who}: ${fileName} must hold ${size} values, got ${values.length}. The file may be damaged.`);
+  return spec.matrix === true ? transposeMatrix(values, spec.shape[0] ?? 0, spec.shape[1] ?? 0) : values.slice();
+}
+
+/** Values in held layout, from a stream of the parameter's own, so that they do not depend on what else is initialised. */
+function initialValues({ name, shape, initial }: ParameterSpec, rng: Rng): Float32Array {
+  const size = shape.reduce((n, d) => n * d, 1);
+  if (initial === "zeros") return new Float32Array(size);
+  if (initial === "ones") return new Float32Array(size).fill(1);
+  const values = rng.fork(name).normals(size, initial.normal);
+  const width = size / (shape[0] ?? 1);
+  if (initial.zeroRow !== undefined) values.fill(0, initial.zeroRow * width, (initial.zeroRow + 1) * width);
+  return values;
+}
+
+/** The first names of a list and how many more there are. */
+function listed(names: readonly string[]): string {
+  const first = names.slice(0, 5).join(", ");
+  return names.length > 5 ? `${first} and ${names.length - 5} more` : first;
+}
