@@ -37,6 +37,8 @@ export interface EmbeddingInput {
   readonly tokenTypeIds?: Tensor | undefined;
   /** Added to every position id: how many keys stand before the first token (prefix tuning in some libraries). */
   readonly positionOffset?: number;
+  /** Rows put in front of the token embeddings before positions, types and norms are applied, [rows, dModel] (prompt tuning). */
+  readonly prompt?: Tensor | undefined;
 }
 
 export interface EmbeddingOutput {

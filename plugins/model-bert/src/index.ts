@@ -1,0 +1,2 @@
+export { bertFamily } from "./family.ts";
+export { default } from "./plugin.ts";
