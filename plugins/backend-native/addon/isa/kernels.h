@@ -1,0 +1,69 @@
+// The table of kernels that each instruction set fills. Sizes are in elements, arrays are dense unless a stride is named.
+#pragma once
+#include "../src/common.h"
+
+namespace deft {
+
+struct AttentionShape {
+  i64 batch, heads, queries, keys, depth;
+  float scale;
+  bool causal;
+  i64 bias_batch;  // 0 without a bias, 1 when all of the batch share it
+  float dropout;
+  u32 seed;
+};
+struct AttentionInput {
+  const float *q, *k, *v, *mask, *bias;
+};
+struct AttentionGradientInput {
+  const float *log_sum, *dy;
+  float *dq, *dk, *dv, *dbias;
+};
+struct AdamW {
+  double learning_rate, beta1, beta2, epsilon, weight_decay, step;
+};
+struct Strides {
+  i64 size[4], a[4], b[4];
+};
+
+struct Kernels {
+  const char* name;
+  // activation.cpp
+  void (*activation)(Activation, const float* x, float* y, i64 n);
+  void (*activation_gradient)(Activation, const float* x, const float* y, const float* dy, const float* weights, float epsilon, float* dx, i64 rows, i64 n);
+  void (*epilogue)(Activation, const float* bias, float* pre, float* y, i64 rows, i64 n);  // one thread; pre += bias, y = f(pre); y may be pre
+  // density.cpp
+  void (*density)(const float* a, const float* weights, float epsilon, float* p, i64 batch, i64 seq, i64 n);
+  void (*density_gradient)(const float* a, const float* weights, const float* dy, float epsilon, float* da, i64 batch, i64 seq, i64 n);
+  // norm.cpp
+  void (*norm)(bool rms, const float* x, const float* residual, const float* gamma, const float* beta, float epsilon, float* y, float* mean, float* rstd, float* z, i64 rows, i64 n);
+  void (*norm_gradient)(bool rms, const float* dy, const float* z, const float* gamma, const float* mean, const float* rstd, float* dz, i64 rows, i64 n);
+  void (*norm_parameter_gradient)(const float* dy, const float* z, const float* mean, const float* rstd, float* dgamma, float* dbeta, i64 rows, i64 n);
+  // attention.cpp
+  void (*attention)(const AttentionShape&, const AttentionInput&, float* context, float* log_sum);
+  void (*attention_gradient)(const AttentionShape&, const AttentionInput&, const AttentionGradientInput&);
+  // softmax.cpp
+  void (*softmax)(const float* x, float* y, i64 rows, i64 n);
+  void (*cross_entropy)(const float* logits, const i32* labels, i32 ignore, float* loss, float* log_sum, i64 rows, i64 n);
+  void (*cross_entropy_gradient)(const float* logits, const i32* labels, const float* log_sum, float dy, i32 ignore, float* dx, i64 rows, i64 n);
+  // reduce.cpp
+  void (*sum_last)(const float* x, float* y, float scale, i64 rows, i64 n);
+  void (*sum_first)(const float* x, float* y, float scale, i64 rows, i64 n);
+  void (*max_last)(const float* x, float* y, i64 rows, i64 n);
+  double (*squared_norm)(const float* x, i64 n);
+  // elementwise.cpp
+  void (*unary)(Unary, const float* x, float* y, i64 n);
+  void (*binary)(Binary, const float* a, const float* b, float* y, const Strides&);
+  void (*accumulate)(float* into, const float* x, i64 n);
+  void (*adamw)(const AdamW&, float* value, float* m, float* v, const float* gradient, i64 n);
+  void (*dropout)(const float* x, float* y, double probability, u32 seed, i64 n);
+  void (*scatter_add)(const i32* ids, const float* dy, float* out, i64 rows, i64 size, i64 n);
+};
+
+extern const Kernels kernels_portable;
+#ifdef DEFT_X86
+extern const Kernels kernels_avx2;
+extern const Kernels kernels_avx512;
+#endif
+
+}  // namespace deft

@@ -1,0 +1,95 @@
+// Vectors of the unit's instruction set, by GCC's and clang's vector extensions: one source for AVX-512, AVX2, SSE2 and NEON.
+#pragma once
+#include <cstring>
+
+#include "../src/parallel.h"
+
+namespace deft {
+namespace DEFT_ISA {
+
+#if defined(DEFT_VECTOR_BYTES)
+constexpr int BYTES = DEFT_VECTOR_BYTES;
+#elif defined(__AVX512F__)
+constexpr int BYTES = 64;
+#elif defined(__AVX2__)
+constexpr int BYTES = 32;
+#else
+constexpr int BYTES = 16;
+#endif
+constexpr int W = BYTES / 4;
+
+typedef float vf __attribute__((vector_size(BYTES)));
+typedef i32 vi __attribute__((vector_size(BYTES)));
+typedef u32 vu __attribute__((vector_size(BYTES)));
+
+inline vf splat(float s) { return s - vf{}; }
+inline vu splat(u32 s) { return s - vu{}; }
+
+inline vf load(const float* p) {
+  vf v;
+  std::memcpy(&v, p, BYTES);
+  return v;
+}
+inline void store(float* p, vf v) { std::memcpy(p, &v, BYTES); }
+
+// A whole vector of an array.
+struct Whole {
+  static constexpr int count = W;
+  vf load(const float* p, float = 0) const { return DEFT_ISA::load(p); }
+  void store(float* p, vf v) const { DEFT_ISA::store(p, v); }
+};
+
+// The last `count` < W elements of an array; the lanes behind them are filled and never stored.
+struct Tail {
+  int count;
+  vf load(const float* p, float fill = 0) const {
+    float v[W];
+    for (int i = 0; i < W; ++i) v[i] = i < count ? p[i] : fill;
+    return DEFT_ISA::load(v);
+  }
+  void store(float* p, vf x) const {
+    float v[W];
+    DEFT_ISA::store(v, x);
+    for (int i = 0; i < count; ++i) p[i] = v[i];
+  }
+};
+
+// Calls f(i, lanes) over [begin, end) a vector at a time; `lanes` loads and stores.
+template <class F>
+inline void each(i64 begin, i64 end, F f) {
+  i64 i = begin;
+  for (; i + W <= end; i += W) f(i, Whole{});
+  if (i < end) f(i, Tail{static_cast<int>(end - i)});
+}
+
+inline float sum_of(vf v) {
+  float s = 0;
+  for (int i = 0; i < W; ++i) s += v[i];
+  return s;
+}
+inline double wide_sum_of(vf v) {
+  double s = 0;
+  for (int i = 0; i < W; ++i) s += v[i];
+  return s;
+}
+inline float max_of(vf v) {
+  float m = v[0];
+  for (int i = 1; i < W; ++i) m = v[i] > m || v[i] != v[i] ? v[i] : m;
+  return m;
+}
+
+inline vf maximum(vf a, vf b) { return a > b ? a : b; }
+inline vf minimum(vf a, vf b) { return a < b ? a : b; }
+inline vf square_root(vf v) {
+  vf r = v;
+  for (int i = 0; i < W; ++i) r[i] = __builtin_sqrtf(v[i]);
+  return r;
+}
+inline vu lane_numbers() {
+  vu v = {};
+  for (int i = 0; i < W; ++i) v[i] = static_cast<u32>(i);
+  return v;
+}
+
+}  // namespace DEFT_ISA
+}  // namespace deft

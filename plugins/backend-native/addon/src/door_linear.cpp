@@ -1,0 +1,106 @@
+#include <memory>
+
+#include "door.h"
+#include "linear.h"
+#include "packed_handle.h"
+
+namespace deft {
+
+namespace {
+
+Activation activation_of(Args& a) { return static_cast<Activation>(a.integer("activation", 0, 6)); }
+
+// (activation, transposed, rows, dIn, dOut, x, weight, packed, bias, y, pre)
+void linear_forward(Args& a) {
+  const Activation kind = activation_of(a);
+  const bool transposed = a.flag("transposed");
+  const i64 rows = a.size("rows"), d_in = a.size("dIn"), d_out = a.size("dOut");
+  const float* x = a.floats("x", a.count({rows, d_in}));
+  const float* data = a.floats("weight", a.count({d_in, d_out}));
+  const Weight w{data, transposed, packed_argument(a, d_in, d_out)};
+  const float* bias = a.floats_or_null("bias", d_out);
+  float* y = a.floats("y", a.count({rows, d_out}));
+  float* pre = a.floats_or_null("pre", a.count({rows, d_out}));
+  linear(kind, x, w, bias, y, pre, rows, d_in, d_out);
+}
+
+// (transposed, rows, dIn, dOut, dy, weight, packed, dx)
+void linear_input(Args& a) {
+  const bool transposed = a.flag("transposed");
+  const i64 rows = a.size("rows"), d_in = a.size("dIn"), d_out = a.size("dOut");
+  const float* dy = a.floats("dy", a.count({rows, d_out}));
+  const float* data = a.floats("weight", a.count({d_in, d_out}));
+  const Weight w{data, transposed, packed_argument(a, d_out, d_in)};
+  linear_input_gradient(dy, w, a.floats("dx", a.count({rows, d_in})), rows, d_in, d_out);
+}
+
+// (transposed, rows, dIn, dOut, x, dy, dw)
+void linear_weight(Args& a) {
+  const bool transposed = a.flag("transposed");
+  const i64 rows = a.size("rows"), d_in = a.size("dIn"), d_out = a.size("dOut");
+  const float* x = a.floats("x", a.count({rows, d_in}));
+  const float* dy = a.floats("dy", a.count({rows, d_out}));
+  linear_weight_gradient(x, dy, transposed, a.floats("dw", a.count({d_in, d_out})), rows, d_in, d_out);
+}
+
+// (scale, rows, dIn, dOut, rank, x, base, down, up, y, xa)
+void low_rank_forward(Args& a) {
+  const double scale = a.number("scale");
+  const i64 rows = a.size("rows"), d_in = a.size("dIn"), d_out = a.size("dOut"), rank = a.size("rank");
+  const float* x = a.floats("x", a.count({rows, d_in}));
+  const float* base = a.floats("base", a.count({rows, d_out}));
+  const float* down = a.floats("down", a.count({d_in, rank}));
+  const float* up = a.floats("up", a.count({rank, d_out}));
+  float* y = a.floats("y", a.count({rows, d_out}));
+  low_rank(x, base, down, up, static_cast<float>(scale), y, a.floats("xa", a.count({rows, rank})), rows, d_in, d_out, rank);
+}
+
+// (scale, rows, dIn, dOut, rank, x, xa, dy, down, up, dx, ddown, dup, dxa)
+void low_rank_backward(Args& a) {
+  LowRankGradient g{};
+  g.scale = static_cast<float>(a.number("scale"));
+  const i64 rows = a.size("rows"), d_in = a.size("dIn"), d_out = a.size("dOut"), rank = a.size("rank");
+  g.x = a.floats("x", a.count({rows, d_in}));
+  g.xa = a.floats("xa", a.count({rows, rank}));
+  g.dy = a.floats("dy", a.count({rows, d_out}));
+  g.down = a.floats("down", a.count({d_in, rank}));
+  g.up = a.floats("up", a.count({rank, d_out}));
+  g.dx = a.floats_or_null("dx", a.count({rows, d_in}));
+  g.ddown = a.floats("ddown", a.count({d_in, rank}));
+  g.dup = a.floats("dup", a.count({rank, d_out}));
+  g.dxa = a.floats("dxa", a.count({rows, rank}));
+  low_rank_gradient(g, rows, d_in, d_out, rank);
+}
+
+// (transposeA, transposeB, batch, m, n, k, shareA, shareB, a, b, y)
+void batch_product(Args& a) {
+  const bool ta = a.flag("transposeA"), tb = a.flag("transposeB");
+  const i64 batch = a.size("batch"), m = a.size("m"), n = a.size("n"), k = a.size("k");
+  const bool share_a = a.flag("shareA"), share_b = a.flag("shareB");
+  const float* x = a.floats("a", a.count({share_a ? 1 : batch, m, k}));
+  const float* w = a.floats("b", a.count({share_b ? 1 : batch, k, n}));
+  multiply_batch(ta, tb, batch, m, n, k, x, share_a, w, share_b, a.floats("y", a.count({batch, m, n})));
+}
+
+// (transposed, k, n, weight, precision) → packed weight, or null where the plain matrix is as good
+void pack_weight(Args& a) {
+  const bool transposed = a.flag("transposed");
+  const i64 k = a.size("k"), n = a.size("n");
+  const float* w = a.floats("weight", a.count({k, n}));
+  const auto precision = static_cast<Precision>(a.integer("precision", 0, 1));
+  std::unique_ptr<Packed> packed(pack(transposed, k, n, w, precision));
+  if (packed) give_packed(a, std::move(packed));
+}
+
+// (packed): gives its memory back at once
+void release_packed(Args& a) { drop_packed(a); }
+
+}  // namespace
+
+const Door linear_doors[] = {
+    {"linear", linear_forward},      {"linearInputGradient", linear_input}, {"linearWeightGradient", linear_weight}, {"lowRank", low_rank_forward},
+    {"lowRankGradient", low_rank_backward}, {"batchProduct", batch_product},       {"pack", pack_weight},                  {"release", release_packed},
+    {nullptr, nullptr},
+};
+
+}  // namespace deft

@@ -1,0 +1,34 @@
+// Matrix products by the library that the addon was built with (oneDNN or OpenBLAS); none is written here. Row-major, float32.
+#pragma once
+#include <string>
+
+#include "common.h"
+
+namespace deft {
+
+// C = alpha·op(A)·op(B) + beta·C with op(A) m×k and op(B) k×n, on all threads.
+void gemm(bool ta, bool tb, i64 m, i64 n, i64 k, float alpha, const float* a, i64 lda, const float* b, i64 ldb, float beta, float* c, i64 ldc);
+
+// The same on the calling thread alone, from inside a parallel region.
+void gemm_here(bool ta, bool tb, i64 m, i64 n, i64 k, float alpha, const float* a, i64 lda, const float* b, i64 ldb, float beta, float* c, i64 ldc);
+
+enum class Precision : int { f32 = 0, bf16 = 1 };
+
+// A frozen matrix in the library's own order, k×n.
+class Packed {
+ public:
+  virtual ~Packed() = default;
+  // c[m, n] = a[m, k]·W, on all threads.
+  virtual void multiply(const float* a, float* c, i64 m) = 0;
+  virtual i64 bytes() const = 0;
+  i64 k = 0, n = 0;
+};
+
+// Packs op(W), or returns null where the library would use a plain matrix as it is.
+Packed* pack(bool transposed, i64 k, i64 n, const float* w, Precision precision);
+
+bool bf16_products();
+std::string gemm_library();
+void gemm_threads(int n);
+
+}  // namespace deft

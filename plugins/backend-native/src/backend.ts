@@ -1,0 +1,143 @@
+import { tf } from "@deft-js/tensor";
+import { MathBackendCPU } from "@tensorflow/tfjs-backend-cpu";
+import type { Addon, PackedWeight } from "./addon.ts";
+import { BufferPool } from "./pool.ts";
+
+/** How frozen weights are multiplied: exactly as they are, or rounded to bfloat16 and summed in float32. */
+export type Precision = "f32" | "bf16";
+
+/** The packed forms of one weight: of W for the forward product, of Wᵀ for the gradient. `null`: the plain matrix is as good. */
+interface PackedForms {
+  forward?: PackedWeight | null;
+  backward?: PackedWeight | null;
+}
+
+interface Stored {
+  values: unknown;
+  dtype: tf.DataType;
+  refCount: number;
+  complexTensorInfos?: { real: tf.TensorInfo; imag: tf.TensorInfo };
+  /** The values are the pool's: nobody else holds them. */
+  pooled?: boolean;
+  packed?: PackedForms;
+}
+
+/** Which matrix of a weight to pack. */
+export interface PackRequest {
+  readonly direction: keyof PackedForms;
+  /** The weight is stored [dOut, dIn]. */
+  readonly transposed: boolean;
+  readonly dIn: number;
+  readonly dOut: number;
+}
+
+/** Options of `NativeBackend`. */
+export interface NativeBackendOptions {
+  readonly addon: Addon;
+  readonly precision: Precision;
+  /** The most bytes that the buffer pool keeps free. */
+  readonly poolLimit: number;
+}
+
+/** tfjs's CPU storage (plain typed arrays) with results in pooled memory, and the native kernels registered over it. */
+export class NativeBackend extends MathBackendCPU {
+  readonly addon: Addon;
+  readonly pool: BufferPool;
+  readonly precision: Precision;
+
+  constructor({ addon, precision, poolLimit }: NativeBackendOptions) {
+    super();
+    (this as unknown as { firstUse: boolean }).firstUse = false;
+    this.addon = addon;
+    this.precision = precision;
+    this.pool = new BufferPool({ limit: poolLimit, allocate: (bytes) => addon.allocate(bytes) ?? new ArrayBuffer(bytes) });
+  }
+
+  #stored(info: tf.TensorInfo): Stored {
+    return this.data.get(info.dataId) as unknown as Stored;
+  }
+
+  /** A float32 result with arbitrary contents, and its values. */
+  make(shape: readonly number[]): [tf.TensorInfo, Float32Array] {
+    const values = this.pool.take(tf.util.sizeFromShape([...shape]));
+    const dataId = this.write(values, [...shape], "float32");
+    (this.data.get(dataId) as unknown as Stored).pooled = true;
+    return [{ dataId, shape: [...shape], dtype: "float32" }, values];
+  }
+
+  /** The values of a float32 tensor. tfjs's own kernels may leave an integer array under a float32 tensor: that is converted. */
+  floats(info: tf.TensorInfo): Float32Array {
+    const { values } = this.#stored(info);
+    return values instanceof Float32Array ? values : Float32Array.from(values as ArrayLike<number>);
+  }
+
+  /** The values as int32. */
+  integers(info: tf.TensorInfo): Int32Array {
+    const { values } = this.#stored(info);
+    return values instanceof Int32Array ? values : Int32Array.from(values as ArrayLike<number>);
+  }
+
+  /**
+   * The values of a tensor that is about to be changed in place: a host array that the user may still hold is copied first,
+   * and packed forms are dropped.
+   */
+  writable(info: tf.TensorInfo): Float32Array {
+    const stored = this.#stored(info);
+    this.#dropPacked(stored);
+    if (stored.pooled === true) return stored.values as Float32Array;
+    const own = this.pool.take(tf.util.sizeFromShape(info.shape));
+    own.set(stored.values as ArrayLike<number>);
+    stored.values = own;
+    stored.pooled = true;
+    return own;
+  }
+
+  /** The packed form of a frozen weight, made at first use and kept with the weight's data; null where plain is as good. */
+  packed(info: tf.TensorInfo, { direction, transposed, dIn, dOut }: PackRequest): PackedWeight | null {
+    const stored = this.#stored(info);
+    const forms = (stored.packed ??= {});
+    const made = forms[direction];
+    if (made !== undefined) return made;
+    const [k, n, flip] = direction === "forward" ? [dIn, dOut, transposed] : [dOut, dIn, !transposed];
+    const fresh = this.addon.pack(flip, k, n, this.floats(info), this.precision === "bf16" ? 1 : 0) ?? null;
+    forms[direction] = fresh;
+    return fresh;
+  }
+
+  #dropPacked(stored: Stored): void {
+    for (const form of Object.values(stored.packed ?? {}) as (PackedWeight | null)[]) if (form !== null) this.addon.release(form);
+    delete stored.packed;
+  }
+
+  /** Gives a result of tfjs's own kernels memory of its own where it shares the pool's, which may be handed out again. */
+  unshare(info: tf.TensorInfo): void {
+    const stored = this.#stored(info);
+    if (stored.pooled === true || !ArrayBuffer.isView(stored.values)) return;
+    if (this.pool.owns(stored.values.buffer)) stored.values = (stored.values as Float32Array).slice();
+  }
+
+  override disposeData(dataId: object, force = false): boolean {
+    if (!this.data.has(dataId)) return true;
+    const stored = this.data.get(dataId) as unknown as Stored;
+    stored.refCount--;
+    if (!force && stored.refCount > 0) return false;
+    if (stored.complexTensorInfos !== undefined) {
+      this.disposeData(stored.complexTensorInfos.real.dataId, true);
+      this.disposeData(stored.complexTensorInfos.imag.dataId, true);
+    }
+    this.#dropPacked(stored);
+    this.data.delete(dataId);
+    if (stored.pooled === true) this.pool.give(stored.values as Float32Array);
+    return true;
+  }
+
+  /** The values for the outside: a copy where they are the pool's, which will be written again. */
+  override readSync(dataId: object): tf.backend_util.BackendValues {
+    const stored = this.data.get(dataId) as unknown as Stored;
+    return stored.pooled === true ? (stored.values as Float32Array).slice() : super.readSync(dataId);
+  }
+
+  override dispose(): void {
+    this.pool.clear();
+  }
+}

@@ -1,0 +1,51 @@
+import { ACTIVATIONS } from "../activation.ts";
+import { asMatrix, required, sizeOf, type FusedKernel } from "../kernel.ts";
+
+/** y = f(x). */
+export const activation: FusedKernel<"DeftActivation"> = (backend, inputs, { kind }) => {
+  const x = required(inputs, "x", "activation");
+  const [y, values] = backend.make(x.shape);
+  backend.addon.activation(ACTIVATIONS[kind], sizeOf(x), backend.floats(x), values);
+  return [y];
+};
+
+/** dx = (dy + w·2yε/(y²+ε)²)·f′(x), the density term inside. */
+export const activationGradient: FusedKernel<"DeftActivationGradient"> = (backend, inputs, { kind, epsilon }) => {
+  const { x, y, dy } = inputs;
+  const like = x ?? required(inputs, "y", "activation gradient");
+  const weights = epsilon === undefined ? undefined : required(inputs, "weights", "activation gradient");
+  const [rows, n] = asMatrix(like);
+  const [dx, values] = backend.make(like.shape);
+  const read = (tensor: typeof x): Float32Array | null => (tensor === undefined ? null : backend.floats(tensor));
+  backend.addon.activationGradient(ACTIVATIONS[kind], epsilon ?? 0, rows, n, read(x), read(y), read(dy), read(weights), values);
+  return [dx];
+};
+
+/** p_b = Σ w·a²/(a²+ε). */
+export const densityPenalty: FusedKernel<"DeftDensityPenalty"> = (backend, inputs, { epsilon }) => {
+  const a = required(inputs, "a", "density");
+  const weights = required(inputs, "weights", "density");
+  const [batch = 0, seq = 0, n = 0] = a.shape;
+  const [p, values] = backend.make([batch]);
+  backend.addon.density(epsilon, batch, seq, n, backend.floats(a), backend.floats(weights), values);
+  return [p];
+};
+
+/** da = dp·w·2aε/(a²+ε)². */
+export const densityPenaltyGradient: FusedKernel<"DeftDensityPenaltyGradient"> = (backend, inputs, { epsilon }) => {
+  const a = required(inputs, "a", "density gradient");
+  const weights = backend.floats(required(inputs, "weights", "density gradient"));
+  const dy = backend.floats(required(inputs, "dy", "density gradient"));
+  const [batch = 0, seq = 0, n = 0] = a.shape;
+  const [da, values] = backend.make(a.shape);
+  backend.addon.densityGradient(epsilon, batch, seq, n, backend.floats(a), weights, dy, values);
+  return [da];
+};
+
+/** y = x·keep/(1−p). */
+export const dropout: FusedKernel<"DeftDropout"> = (backend, inputs, { probability, seed }) => {
+  const x = required(inputs, "x", "dropout");
+  const [y, values] = backend.make(x.shape);
+  backend.addon.dropout(probability, seed | 0, sizeOf(x), backend.floats(x), values);
+  return [y];
+};

@@ -1,0 +1,32 @@
+import type { KernelName } from "@deft-js/tensor";
+import type { FusedKernel } from "../kernel.ts";
+import { activation, activationGradient, densityPenalty, densityPenaltyGradient, dropout } from "./activation.ts";
+import { attention, attentionGradient } from "./attention.ts";
+import { linear, linearInputGradient, linearWeightGradient, lowRank, lowRankGradient, rowSum } from "./linear.ts";
+import { norm, normGradient } from "./norm.ts";
+import { adamW, crossEntropy, crossEntropyGradient, gather, scatterAdd, squaredNorm } from "./training.ts";
+
+/** Every fused kernel of the toolkit's table. */
+export const FUSED: { readonly [N in KernelName]: FusedKernel<N> } = {
+  DeftLinear: linear,
+  DeftLinearInputGradient: linearInputGradient,
+  DeftLinearWeightGradient: linearWeightGradient,
+  DeftRowSum: rowSum,
+  DeftLowRank: lowRank,
+  DeftLowRankGradient: lowRankGradient,
+  DeftActivation: activation,
+  DeftActivationGradient: activationGradient,
+  DeftDensityPenalty: densityPenalty,
+  DeftDensityPenaltyGradient: densityPenaltyGradient,
+  DeftNorm: norm,
+  DeftNormGradient: normGradient,
+  DeftAttention: attention,
+  DeftAttentionGradient: attentionGradient,
+  DeftCrossEntropy: crossEntropy,
+  DeftCrossEntropyGradient: crossEntropyGradient,
+  DeftGather: gather,
+  DeftScatterAdd: scatterAdd,
+  DeftDropout: dropout,
+  DeftAdamW: adamW,
+  DeftSquaredNorm: squaredNorm,
+};

@@ -1,0 +1,82 @@
+import { ACTIVATIONS } from "../activation.ts";
+import { asMatrix, required, type FusedKernel } from "../kernel.ts";
+
+/** y = f(x·W + b), and x·W + b when `savePre`. */
+export const linear: FusedKernel<"DeftLinear"> = (backend, inputs, { activation, transposed, frozen, savePre }) => {
+  const x = required(inputs, "x", "linear");
+  const weight = required(inputs, "weight", "linear");
+  const [rows, dIn] = asMatrix(x);
+  const dOut = weight.shape[transposed ? 0 : 1] ?? 0;
+  const packed = frozen ? backend.packed(weight, { direction: "forward", transposed, dIn, dOut }) : null;
+  const shape = [...x.shape.slice(0, -1), dOut];
+  const [y, yValues] = backend.make(shape);
+  const [pre, preValues] = savePre ? backend.make(shape) : [undefined, null];
+  const bias = inputs["bias"];
+  backend.addon.linear(ACTIVATIONS[activation], transposed, rows, dIn, dOut, backend.floats(x), backend.floats(weight), packed, bias ? backend.floats(bias) : null, yValues, preValues);
+  return pre === undefined ? [y] : [y, pre];
+};
+
+/** dx = dy·Wᵀ. */
+export const linearInputGradient: FusedKernel<"DeftLinearInputGradient"> = (backend, inputs, { transposed, frozen }) => {
+  const dy = required(inputs, "dy", "linear gradient");
+  const weight = required(inputs, "weight", "linear gradient");
+  const [rows, dOut] = asMatrix(dy);
+  const dIn = weight.shape[transposed ? 1 : 0] ?? 0;
+  const packed = frozen ? backend.packed(weight, { direction: "backward", transposed, dIn, dOut }) : null;
+  const [dx, values] = backend.make([...dy.shape.slice(0, -1), dIn]);
+  backend.addon.linearInputGradient(transposed, rows, dIn, dOut, backend.floats(dy), backend.floats(weight), packed, values);
+  return [dx];
+};
+
+/** dW = xᵀ·dy in the weight's own order. */
+export const linearWeightGradient: FusedKernel<"DeftLinearWeightGradient"> = (backend, inputs, { transposed }) => {
+  const x = required(inputs, "x", "linear gradient");
+  const dy = required(inputs, "dy", "linear gradient");
+  const [rows, dIn] = asMatrix(x);
+  const [, dOut] = asMatrix(dy);
+  const [dw, values] = backend.make(transposed ? [dOut, dIn] : [dIn, dOut]);
+  backend.addon.linearWeightGradient(transposed, rows, dIn, dOut, backend.floats(x), backend.floats(dy), values);
+  return [dw];
+};
+
+/** db = Σ_rows dy. */
+export const rowSum: FusedKernel<"DeftRowSum"> = (backend, inputs) => {
+  const dy = required(inputs, "dy", "row sum");
+  const [rows, n] = asMatrix(dy);
+  const [sum, values] = backend.make([n]);
+  backend.addon.sumFirst(1, rows, n, backend.floats(dy), values);
+  return [sum];
+};
+
+/** y = base + s·(x·A)·B, and x·A. */
+export const lowRank: FusedKernel<"DeftLowRank"> = (backend, inputs, { scale }) => {
+  const x = required(inputs, "x", "low rank");
+  const base = required(inputs, "base", "low rank");
+  const down = required(inputs, "down", "low rank");
+  const [rows, dIn] = asMatrix(x);
+  const [, dOut] = asMatrix(base);
+  const rank = down.shape[1] ?? 0;
+  const [y, yValues] = backend.make(base.shape);
+  const [xa, xaValues] = backend.make([rows, rank]);
+  const up = backend.floats(required(inputs, "up", "low rank"));
+  backend.addon.lowRank(scale, rows, dIn, dOut, rank, backend.floats(x), backend.floats(base), backend.floats(down), up, yValues, xaValues);
+  return [y, xa];
+};
+
+/** dx, dA and dB of the low-rank branch. */
+export const lowRankGradient: FusedKernel<"DeftLowRankGradient"> = (backend, inputs, { scale }) => {
+  const [x, xa, dy, down, up] = ["x", "xa", "dy", "down", "up"].map((name) => required(inputs, name, "low rank gradient")) as [Info, Info, Info, Info, Info];
+  const [rows, dIn] = asMatrix(x);
+  const [, dOut] = asMatrix(dy);
+  const rank = down.shape[1] ?? 0;
+  const [dx, dxValues] = backend.make(x.shape);
+  const [dDown, dDownValues] = backend.make([dIn, rank]);
+  const [dUp, dUpValues] = backend.make([rank, dOut]);
+  const dxa = backend.pool.take(rows * rank);
+  const given = [x, xa, dy, down, up].map((tensor) => backend.floats(tensor)) as [Float32Array, Float32Array, Float32Array, Float32Array, Float32Array];
+  backend.addon.lowRankGradient(scale, rows, dIn, dOut, rank, ...given, dxValues, dDownValues, dUpValues, dxa);
+  backend.pool.give(dxa);
+  return [dx, dDown, dUp];
+};
+
+type Info = Parameters<typeof asMatrix>[0];
