@@ -101,35 +101,63 @@ struct Relu {
   static vf from_output(vf y) { return y > 0.f ? splat(1.f) : splat(0.f); }
 };
 
-// (1 + s)/2 for s in [-1, 1], never less than float32 holds short of s = -1: nothing is zero above the thresholds.
-inline vf half_of_one_plus(vf s) {
-  const vf h = 0.5f * s + 0.5f;
-  return h < 2.98023224e-8f ? splat(2.98023224e-8f) : h;
+// Φ(x) = ½erfc(−x/√2) by e^(−x²/2)·P(t) for the smaller side, t = (z − k)/(z + k), z = |x|/√2 ≤ 4, P the minimax polynomial of
+// ½e^(z²)erfc(z) (relative error 4e-8): the tail keeps its digits, and the density e^(−x²/2) comes with it.
+struct Normal {
+  vf cdf, bell;
+};
+inline Normal normal(vf x) {
+  const float k = 3.75f;
+  vf z = (vf)((vi)x & 0x7fffffff) * SQRT_HALF;
+  z = z > 4.f ? splat(4.f) : z;
+  const vf t = (z - k) / (z + k);
+  vf p = t * -0.006068910472095013f + 0.010264737531542778f;
+  p = p * t + -0.028243377804756165f;
+  p = p * t + 0.05111229419708252f;
+  p = p * t + -0.0817999392747879f;
+  p = p * t + 0.11300504207611084f;
+  p = p * t + -0.13671085238456726f;
+  p = p * t + 0.07279486209154129f;
+  const vf bell = exponential_of_negative(x * x * -0.5f);
+  const vf side = p * bell;
+  return {x < 0.f ? side : 1.f - side, bell};
 }
 
 struct Gelu {
   static vf value(vf x) {
-    const vf y = x * half_of_one_plus(error_function(x * SQRT_HALF));
+    const vf y = x * normal(x).cdf;
     return x <= GELU_ZERO ? splat(-0.f) : y;
   }
   static Jet jet(vf x) {
-    const vf cdf = x <= GELU_ZERO ? splat(0.f) : half_of_one_plus(error_function(x * SQRT_HALF));
-    return {x <= GELU_ZERO ? splat(-0.f) : x * cdf, cdf + x * INV_SQRT_2PI * exponential_of_negative(x * x * -0.5f)};
+    const Normal at = normal(x);
+    const vf cdf = x <= GELU_ZERO ? splat(0.f) : at.cdf;
+    return {x <= GELU_ZERO ? splat(-0.f) : x * at.cdf, cdf + x * INV_SQRT_2PI * at.bell};
   }
 };
 
+// ½(1 + tanh u) is the logistic function of 2u: by e^(−2|u|) both it and its complement keep their digits in the tails.
 struct GeluNew {
+  struct Share {
+    vf up, down;  // of the larger and the smaller side
+  };
   static vf inner(vf x) { return GELU_NEW_SCALE * (x + GELU_NEW_CUBE * x * x * x); }
+  static Share share(vf u) {
+    const vf e = exponential_of_negative((u < 0.f ? u : -u) * 2.f);
+    const vf larger = 1.f / (1.f + e);
+    return {larger, e * larger};
+  }
   static vf value(vf x) {
-    const vf y = x * half_of_one_plus(hyperbolic_tangent(inner(x)));
-    return x <= GELU_NEW_ZERO ? splat(-0.f) : y;
+    const vf u = inner(x);
+    const Share s = share(u);
+    return x <= GELU_NEW_ZERO ? splat(-0.f) : x * (u < 0.f ? s.down : s.up);
   }
   static Jet jet(vf x) {
-    const vf t = x <= GELU_NEW_ZERO ? splat(-1.f) : hyperbolic_tangent(inner(x));
-    const vf up = GELU_NEW_SCALE * (1.f + 3.f * GELU_NEW_CUBE * x * x);
-    const vf steep = 1.f - t * t;
-    // steep is 0 where tanh saturates: 0·∞ must not make a NaN
-    return {x <= GELU_NEW_ZERO ? splat(-0.f) : x * half_of_one_plus(t), 0.5f * (1.f + t) + (steep == 0.f ? splat(0.f) : 0.5f * x * steep * up)};
+    const vf u = inner(x);
+    const Share s = share(u);
+    const vf cdf = u < 0.f ? s.down : s.up, steep = s.up * s.down;
+    const vf rise = GELU_NEW_SCALE * (1.f + 3.f * GELU_NEW_CUBE * x * x);
+    // where tanh saturates, 0·∞ must not make a NaN
+    return {x <= GELU_NEW_ZERO ? splat(-0.f) : x * cdf, cdf + (steep == 0.f ? splat(0.f) : 2.f * x * steep * rise)};
   }
 };
 

@@ -12,6 +12,9 @@ void gemm(bool ta, bool tb, i64 m, i64 n, i64 k, float alpha, const float* a, i6
 // The same on the calling thread alone, from inside a parallel region.
 void gemm_here(bool ta, bool tb, i64 m, i64 n, i64 k, float alpha, const float* a, i64 lda, const float* b, i64 ldb, float beta, float* c, i64 ldc);
 
+// Whether nothing is to be multiplied (an empty result, or an empty sum: then C becomes beta·C).
+bool empty_product(i64 m, i64 n, i64 k, float beta, float* c, i64 ldc);
+
 enum class Precision : int { f32 = 0, bf16 = 1 };
 
 // A frozen matrix in the library's own order, k×n.

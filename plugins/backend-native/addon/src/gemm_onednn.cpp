@@ -78,7 +78,7 @@ class PackedMatmul final : public Packed {
 }  // namespace
 
 void gemm(bool ta, bool tb, i64 m, i64 n, i64 k, float alpha, const float* a, i64 lda, const float* b, i64 ldb, float beta, float* c, i64 ldc) {
-  if (m == 0 || n == 0) return;
+  if (empty_product(m, n, k, beta, c, ldc)) return;
   const dnnl_status_t status = dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   if (status != dnnl_success) throw std::runtime_error("oneDNN refused a matrix product");
 }
