@@ -1,0 +1,105 @@
+import { adamWStep, DeftError, scale, scope, Variable, zeros, type AdamWParameter, type Tensor } from "@deft-js/tensor";
+import type { NamedArray } from "../contracts/model.ts";
+import { arraysOf, loadArrays } from "./named-arrays.ts";
+import type { Optimizer, OptimizerDefinition } from "./optimizer.ts";
+import { checkWarmup, scheduleFactor, warmupStepsOf, type ScheduleKind, type Warmup } from "./schedule.ts";
+
+/** Options of `adamW`. */
+export interface AdamWOptions extends Warmup {
+  /** η, the peak learning rate. */
+  readonly learningRate: number;
+  /** λ, decoupled; 0.01 by default. Applies to every trained variable, biases and norms included, as in the reference. */
+  readonly weightDecay?: number | undefined;
+  /** β₁, 0.9 by default. */
+  readonly beta1?: number | undefined;
+  /** β₂, 0.999 by default. */
+  readonly beta2?: number | undefined;
+  /** ε, 1e-8 by default. */
+  readonly epsilon?: number | undefined;
+  /** After the warm-up; `linear` by default. */
+  readonly schedule?: ScheduleKind | undefined;
+  /**
+   * `torch` (default): decay first, ε beside the bias-corrected √v̂. `huggingface`: the `AdamW` of transformers, which the
+   * reference uses for T5: p ← p − η√(1−β₂ᵗ)/(1−β₁ᵗ) · m/(√v + ε), then p ← p(1 − ηλ).
+   */
+  readonly variant?: "torch" | "huggingface" | undefined;
+}
+
+type Settings = ReturnType<typeof settingsOf>;
+
+/**
+ * AdamW (Loshchilov & Hutter, 2019, arXiv:1711.05101) with moments keyed by parameter path and a learning-rate schedule.
+ * @throws DeftError `optimizer.options` on a value out of range
+ */
+export function adamW(options: AdamWOptions): OptimizerDefinition {
+  const settings = settingsOf(options);
+  checkWarmup(options);
+  check("learningRate", settings.learningRate, settings.learningRate >= 0, "a number from 0");
+  check("weightDecay", settings.weightDecay, settings.weightDecay >= 0, "a number from 0");
+  check("beta1", settings.beta1, settings.beta1 >= 0 && settings.beta1 < 1, "in [0, 1)");
+  check("beta2", settings.beta2, settings.beta2 >= 0 && settings.beta2 < 1, "in [0, 1)");
+  check("epsilon", settings.epsilon, settings.epsilon > 0, "greater than 0");
+  return { id: "adamw", options: settings, create: (variables, totalSteps) => new AdamW(settings, variables, totalSteps) };
+}
+
+function settingsOf({ learningRate, weightDecay = 0.01, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, schedule = "linear", variant = "torch", ...warmup }: AdamWOptions) {
+  const { warmupSteps, warmupRatio } = warmup;
+  return { learningRate, weightDecay, beta1, beta2, epsilon, schedule, variant, ...(warmupSteps === undefined ? {} : { warmupSteps }), ...(warmupRatio === undefined ? {} : { warmupRatio }) };
+}
+
+function check(name: string, value: number, fits: boolean, rule: string): void {
+  if (!fits || !Number.isFinite(value)) throw new DeftError("optimizer.options", `adamw: ${name} must be ${rule}, got ${value}. Correct it.`);
+}
+
+class AdamW implements Optimizer {
+  readonly #settings: Settings;
+  readonly #parameters: ReadonlyMap<string, AdamWParameter>;
+  readonly #totalSteps: number;
+
+  constructor(settings: Settings, variables: readonly Variable[], totalSteps: number) {
+    this.#settings = settings;
+    this.#totalSteps = totalSteps;
+    const moment = (kind: string, variable: Variable): Variable => new Variable(`${kind}/${variable.path}`, zeros(variable.shape));
+    this.#parameters = new Map(variables.map((value) => [value.path, { value, first: moment("first", value), second: moment("second", value) }]));
+  }
+
+  learningRateAt(step: number): number {
+    const { learningRate, schedule: kind } = this.#settings;
+    const warmupSteps = warmupStepsOf(this.#settings, this.#totalSteps);
+    return learningRate * scheduleFactor({ kind, warmupSteps, totalSteps: this.#totalSteps }, step);
+  }
+
+  update(gradients: ReadonlyMap<string, Tensor>, step: number): void {
+    for (const [path, parameter] of this.#parameters) {
+      const gradient = gradients.get(path);
+      if (gradient === undefined) throw new DeftError("optimizer.gradient", `adamw: every variable must have a gradient, got none for ${path}. Pass one for each.`);
+      this.#updateOne(parameter, gradient, step);
+    }
+  }
+
+  #updateOne(parameter: AdamWParameter, gradient: Tensor, step: number): void {
+    const { beta1, beta2, epsilon, weightDecay, variant } = this.#settings;
+    const learningRate = this.learningRateAt(step);
+    if (variant === "torch") return adamWStep(parameter, gradient, { learningRate, beta1, beta2, epsilon, weightDecay, step: step + 1 });
+    // √v + ε = √(1−β₂ᵗ)·(√v̂ + ε/√(1−β₂ᵗ)): torch's step with another ε is Hugging Face's, without its decay.
+    const corrected = epsilon / Math.sqrt(1 - beta2 ** (step + 1));
+    adamWStep(parameter, gradient, { learningRate, beta1, beta2, epsilon: corrected, weightDecay: 0, step: step + 1 });
+    if (weightDecay > 0) parameter.value.assign(scope(() => scale(parameter.value.value, 1 - learningRate * weightDecay)));
+  }
+
+  state(): readonly NamedArray[] {
+    return arraysOf(this.#moments());
+  }
+
+  loadState(state: readonly NamedArray[]): void {
+    loadArrays(this.#moments(), state);
+  }
+
+  dispose(): void {
+    for (const moment of this.#moments()) moment.dispose();
+  }
+
+  #moments(): readonly Variable[] {
+    return [...this.#parameters.values()].flatMap(({ first, second }) => [first, second]);
+  }
+}

@@ -1,0 +1,119 @@
+import { DeftError, readAsync, scope, type Tensor } from "@deft-js/tensor";
+import type { HostBatch } from "../contracts/batch.ts";
+import type { Meter } from "../contracts/meter.ts";
+import type { Model } from "../contracts/model.ts";
+import type { Predictions, Split, Task } from "../contracts/task.ts";
+import type { EvaluationCompleted, RunEvent } from "../events/events.ts";
+import { batchTensors } from "./batch-tensors.ts";
+import { breathe } from "./breathe.ts";
+import { unionTaps } from "./objective.ts";
+import { countedLabels, PredictionRows } from "./predictions.ts";
+
+/** Options of `predict`. */
+export interface PredictOptions {
+  readonly model: Model;
+  readonly split: Split;
+  /** 32 by default. */
+  readonly batchSize?: number | undefined;
+}
+
+/** Options of `evaluate`. */
+export interface EvaluateOptions extends PredictOptions {
+  /** The task's metrics of the predictions; left out, the mean loss alone is computed and no logits are gathered. */
+  readonly metrics?: Task["metrics"] | undefined;
+  readonly meters?: readonly Meter[] | undefined;
+  /** Names of the classes, empty for a regression: checked against the model's logits. */
+  readonly labels?: readonly string[] | undefined;
+  /** Where the event goes. */
+  readonly stream?: { emit(event: RunEvent): void } | undefined;
+  /** Optimizer steps done, for the event. */
+  readonly step?: number | undefined;
+}
+
+interface Pass {
+  readonly model: Model;
+  readonly split: Split;
+  readonly batchSize?: number | undefined;
+  readonly meters: readonly Meter[];
+  readonly wants: { readonly logits: boolean; readonly loss: boolean };
+  visit(host: HostBatch, logits: Float32Array, shape: readonly number[], loss: number): void;
+}
+
+/**
+ * Logits and labels of a split in its order, evaluation mode, no tape.
+ * @throws DeftError `evaluation.nonfinite` when a logit is NaN or infinite, `evaluation.empty` when the split has no rows
+ */
+export async function predict({ model, split, batchSize }: PredictOptions): Promise<Predictions> {
+  const rows = new PredictionRows();
+  await pass({ model, split, batchSize, meters: [], wants: { logits: true, loss: false }, visit: (host, logits, shape) => rows.add(host, logits, shape) });
+  return rows.predictions();
+}
+
+/**
+ * Metrics and meter reports over a split in evaluation mode, no tape. `metrics.loss` is the model's loss, the mean over examples
+ * (over counted tokens for language models), unless the task's metrics have one of that name.
+ * @throws DeftError `evaluation.nonfinite`, `evaluation.empty`, `evaluation.labels` when the head does not fit the classes,
+ * `evaluation.metrics` when metrics are asked of a `language-model` head, whose predictions are generated text
+ */
+export async function evaluate(options: EvaluateOptions): Promise<EvaluationCompleted> {
+  const { model, split, batchSize, metrics, meters = [], labels, stream, step = 0 } = options;
+  if (metrics !== undefined && model.head === "language-model")
+    throw new DeftError("evaluation.metrics", "evaluate: metrics must be of a classification or masked-language-model head, got language-model. Leave metrics out and read the loss.");
+  const rows = new PredictionRows();
+  const sum = { loss: 0, counted: 0, examples: 0 };
+  for (const meter of meters) meter.reset();
+  const visit: Pass["visit"] = (host, logits, shape, loss) => {
+    const counted = countedLabels(host);
+    sum.examples += host.size;
+    sum.counted += counted;
+    if (counted > 0) sum.loss += loss * counted;
+    if (metrics === undefined) return;
+    checkWidth(shape, labels);
+    rows.add(host, logits, shape);
+  };
+  await pass({ model, split, batchSize, meters, wants: { logits: metrics !== undefined, loss: true }, visit });
+  const measured = metrics?.(rows.predictions()) ?? {};
+  const event: EvaluationCompleted = {
+    type: "evaluation.completed", time: Date.now(), step, split: split.name, examples: sum.examples,
+    metrics: { ...measured, loss: measured["loss"] ?? sum.loss / sum.counted },
+    reports: Object.fromEntries(meters.map((meter) => [meter.id, meter.report()])),
+  };
+  stream?.emit(event);
+  return event;
+}
+
+async function pass({ model, split, batchSize = 32, meters, wants, visit }: Pass): Promise<void> {
+  const taps = unionTaps(meters.map((meter) => meter.taps));
+  let row = 0;
+  for (const host of split.batches({ batchSize })) {
+    const [logits, loss] = scope(() => {
+      const batch = batchTensors(host);
+      const forward = model.forward(batch, taps);
+      for (const meter of meters) meter.add(forward);
+      return wants.loss ? [forward.logits, model.loss(forward, batch)] : [forward.logits];
+    }) as [Tensor, Tensor?];
+    try {
+      const values = wants.logits ? await readAsync(logits) : new Float32Array();
+      const mean = loss === undefined ? 0 : ((await readAsync(loss))[0] ?? NaN);
+      checkFinite(split, row, values, countedLabels(host) === 0 ? 0 : mean);
+      visit(host, values, logits.shape, mean);
+    } finally {
+      logits.dispose();
+      loss?.dispose();
+    }
+    row += host.size;
+    await breathe();
+  }
+  if (row === 0) throw new DeftError("evaluation.empty", `evaluate: split ${split.name} must have rows, got none. Check the data.`);
+}
+
+function checkFinite(split: Split, row: number, logits: Float32Array, loss: number): void {
+  if (Number.isFinite(loss) && logits.every(Number.isFinite)) return;
+  throw new DeftError("evaluation.nonfinite", `evaluate: logits and loss must be finite, got NaN or infinity in split ${split.name}, in the batch from row ${row}. Check the model's weights for NaN.`);
+}
+
+function checkWidth(shape: readonly number[], labels: readonly string[] | undefined): void {
+  const width = shape.at(-1) ?? 0;
+  if (labels === undefined || shape.length !== 2 || width === Math.max(1, labels.length)) return;
+  throw new DeftError("evaluation.labels", `evaluate: the head must give ${Math.max(1, labels.length)} logits for the task's classes, got ${width}. Load the model with that number of labels.`);
+}

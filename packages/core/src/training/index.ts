@@ -1,0 +1,10 @@
+export { adamW, type AdamWOptions } from "./adamw.ts";
+export type { BestRecord, CheckpointStore, Cursor, DataShape, TrainingState } from "./checkpoint.ts";
+export { earlyStopping, type EarlyStoppingOptions } from "./early-stopping.ts";
+export { evaluate, predict, type EvaluateOptions, type PredictOptions } from "./evaluate.ts";
+export type { Optimizer, OptimizerDefinition } from "./optimizer.ts";
+export { trainableVariables, type TrainingOptions, type TrainingResult, type TrainingStream } from "./options.ts";
+export { scheduleFactor, type Schedule, type ScheduleKind } from "./schedule.ts";
+export { batchTensors } from "./batch-tensors.ts";
+export { train } from "./train.ts";
+export { TrainingStep, type StepReport, type StepState, type TrainingStepOptions } from "./training-step.ts";

@@ -1,0 +1,177 @@
+import { add, concat, DeftError, memory, readAsync, reshape, type Rng, scale, scope, squaredNorm, type Tensor, valueAndGradients, type Variable } from "@deft-js/tensor";
+import type { HostBatch } from "../contracts/batch.ts";
+import type { LossTerm, Progress } from "../contracts/method.ts";
+import type { Model, NamedArray } from "../contracts/model.ts";
+import type { StepCompleted } from "../events/events.ts";
+import { evaluationContext, trainingContext } from "../model/index.ts";
+import { batchTensors, tokensIn } from "./batch-tensors.ts";
+import { arraysOf, loadArrays } from "./named-arrays.ts";
+import { checkFinite, type StepScalars } from "./nonfinite.ts";
+import { Objective } from "./objective.ts";
+import type { Optimizer, OptimizerDefinition } from "./optimizer.ts";
+
+/** What one optimizer step did. */
+export type StepReport = Omit<StepCompleted, "type" | "time">;
+
+/** Options of `TrainingStep`. */
+export interface TrainingStepOptions {
+  readonly model: Model;
+  /** What is trained; each is marked trainable. */
+  readonly variables: readonly Variable[];
+  /** Terms beside the model's own loss. */
+  readonly losses?: readonly LossTerm[] | undefined;
+  readonly optimizer: OptimizerDefinition;
+  /** Steps planned: what the schedules are laid over. */
+  readonly totalSteps: number;
+  /** Largest ‖g‖₂ over all variables; no clipping when left out. */
+  readonly clipNorm?: number | undefined;
+  /** The stream of the dropout seeds; without it the model runs in evaluation mode and dropout is off. */
+  readonly dropout?: Rng | undefined;
+}
+
+/** What a `TrainingStep` needs to continue. */
+export interface StepState {
+  /** Optimizer steps done. */
+  readonly step: number;
+  readonly variables: readonly NamedArray[];
+  readonly moments: readonly NamedArray[];
+  /** Weights set by command. */
+  readonly weights: Readonly<Record<string, number>>;
+}
+
+/** One optimizer step at a time: gradients over micro-batches, clipping, update. Owns the optimizer's moments, not the variables. */
+export class TrainingStep {
+  readonly objective: Objective;
+  readonly #options: TrainingStepOptions;
+  readonly #optimizer: Optimizer;
+  #done = 0;
+
+  /** @throws DeftError `training.variables` when there is nothing to train or two variables share a path */
+  constructor(options: TrainingStepOptions) {
+    checkVariables(options.variables);
+    this.#options = options;
+    this.objective = new Objective(options.model, options.losses ?? []);
+    for (const variable of options.variables) variable.trainable = true;
+    this.#optimizer = options.optimizer.create(options.variables, options.totalSteps);
+  }
+
+  /** Optimizer steps done. */
+  get done(): number {
+    return this.#done;
+  }
+
+  /**
+   * One step: the gradient is the mean over the micro-batches, each counting the same (as in Hugging Face's accumulation).
+   * Reads its numbers once, before the update; all tensors that it makes are disposed.
+   * @throws DeftError `training.nonfinite` before any variable is changed
+   */
+  async step(batches: readonly HostBatch[], epoch = 0): Promise<StepReport> {
+    const started = performance.now();
+    const progress: Progress = { step: this.#done, totalSteps: this.#options.totalSteps, epoch };
+    const weights = this.objective.weights(progress);
+    const [numbers, ...gradients] = scope(() => this.#gradients(batches, weights, progress));
+    if (numbers === undefined) throw new DeftError("training.batches", "training step: needs at least one micro-batch, got none. Pass one.");
+    let report;
+    try {
+      const scalars = this.#scalars(await readAsync(numbers), batches.length);
+      checkFinite(this.#done + 1, scalars);
+      report = { ...this.#report(scalars, weights, progress), gradientNorm: this.#update(gradients, scalars, batches.length) };
+    } finally {
+      for (const tensor of [numbers, ...gradients]) tensor.dispose();
+    }
+    this.#done++;
+    const tokens = batches.reduce((sum, batch) => sum + tokensIn(batch), 0);
+    return { ...report, tokens, milliseconds: performance.now() - started, tensors: memory().tensors };
+  }
+
+  state(): StepState {
+    return { step: this.#done, variables: arraysOf(this.#options.variables), moments: this.#optimizer.state(), weights: this.objective.overrides };
+  }
+
+  /** Continues where `state` was taken. Throws `training.resume` when it is of other variables. */
+  loadState(state: StepState): void {
+    this.loadVariables(state.variables);
+    this.#optimizer.loadState(state.moments);
+    for (const [term, weight] of Object.entries(state.weights)) this.objective.setWeight(term, weight);
+    this.#done = state.step;
+  }
+
+  /** Takes values of the variables alone. */
+  loadVariables(arrays: readonly NamedArray[]): void {
+    loadArrays(this.#options.variables, arrays);
+  }
+
+  dispose(): void {
+    this.#optimizer.dispose();
+  }
+
+  /** [terms…, total, ‖g‖² of each variable] and the gradients, all summed over the micro-batches. */
+  #gradients(batches: readonly HostBatch[], weights: readonly number[], progress: Progress): Tensor[] {
+    let sums: Tensor[] | undefined;
+    for (const [i, batch] of batches.entries()) {
+      const parts = scope(() => this.#microBatch(batch, i, weights, progress));
+      sums = sums === undefined ? parts : summed(sums, parts);
+    }
+    if (sums === undefined) return [];
+    const [losses, ...gradients] = sums as [Tensor, ...Tensor[]];
+    return [concat([losses, ...gradients.map((gradient) => flat(squaredNorm(gradient)))], 0), ...gradients];
+  }
+
+  /** [terms…, total] as one tensor and the gradients in the variables' order. */
+  #microBatch(host: HostBatch, index: number, weights: readonly number[], progress: Progress): Tensor[] {
+    const { model, variables, dropout } = this.#options;
+    const context = dropout === undefined ? evaluationContext : trainingContext(dropout.fork(`step ${progress.step} batch ${index}`));
+    const batch = batchTensors(host);
+    let terms: readonly Tensor[] = [];
+    const { value, gradients } = valueAndGradients(() => {
+      const made = this.objective.compute(model.forward(batch, this.objective.taps, context), batch, weights, progress);
+      terms = made.terms;
+      return made.total;
+    }, variables);
+    return [concat([...terms, value].map(flat), 0), ...variables.map((variable) => gradients.get(variable.path) as Tensor)];
+  }
+
+  #scalars(numbers: Float32Array, count: number): StepScalars {
+    const { names } = this.objective;
+    const mean = (i: number): number => (numbers[i] as number) / count;
+    const squaredNorms = this.#options.variables.map((variable, i) => [variable.path, numbers[names.length + 1 + i] as number] as const);
+    return { terms: Object.fromEntries(names.map((name, i) => [name, mean(i)])), loss: mean(names.length), squaredNorms: new Map(squaredNorms) };
+  }
+
+  /** Changes the variables. @returns ‖g‖₂ before clipping */
+  #update(sums: readonly Tensor[], { squaredNorms }: StepScalars, count: number): number {
+    const { clipNorm, variables } = this.#options;
+    const norm = Math.sqrt([...squaredNorms.values()].reduce((sum, n) => sum + n, 0)) / count;
+    const factor = (clipNorm === undefined ? 1 : Math.min(1, clipNorm / (norm + 1e-6))) / count;
+    scope(() => {
+      const gradients = variables.map((variable, i) => [variable.path, factor === 1 ? (sums[i] as Tensor) : scale(sums[i] as Tensor, factor)] as const);
+      this.#optimizer.update(new Map(gradients), this.#done);
+    });
+    return norm;
+  }
+
+  #report({ terms, loss }: StepScalars, weights: readonly number[], { step, totalSteps, epoch }: Progress) {
+    const named = Object.fromEntries(this.objective.names.map((name, i) => [name, weights[i] as number]));
+    return { step: step + 1, totalSteps, epoch, learningRate: this.#optimizer.learningRateAt(step), loss, terms, weights: named };
+  }
+}
+
+function checkVariables(variables: readonly Variable[]): void {
+  if (variables.length === 0)
+    throw new DeftError("training.variables", "training: needs at least one trainable variable, got none. Attach a PEFT method, load the model with a trainable head, or pass `variables`.");
+  const paths = new Set<string>();
+  for (const { path } of variables) {
+    if (paths.has(path)) throw new DeftError("training.variables", `training: trainable variables must have paths of their own, got ${path} twice. Pass each variable once.`);
+    paths.add(path);
+  }
+}
+
+function summed(sums: readonly Tensor[], parts: readonly Tensor[]): Tensor[] {
+  const next = scope(() => sums.map((sum, i) => add(sum, parts[i] as Tensor)));
+  for (const tensor of [...sums, ...parts]) tensor.dispose();
+  return next;
+}
+
+function flat(x: Tensor): Tensor {
+  return reshape(x, [1]);
+}
