@@ -1,4 +1,4 @@
-import { add, embedding, linear, mean, mul, Rng, scope, square, Variable, type Tensor } from "@deft-js/tensor";
+import { embedding, linear, mean, mul, Rng, scope, square, Variable } from "@deft-js/tensor";
 import type { CheckpointStore, HostBatch, LossTerm, Meter, Model, OpenTask, Predictions, RunCommand, RunEvent, Split, TrainingState } from "../src/index.ts";
 import { classificationLoss, contextDropout, evaluationContext, RunStream } from "../src/index.ts";
 
@@ -73,11 +73,6 @@ export function accuracy({ logits, width, labels }: Predictions): Record<string,
 /** mean W², as a term of the objective. */
 export function decay(model: Stub, weightAt: LossTerm["weightAt"]): LossTerm {
   return { name: "decay", taps: {}, weightAt, compute: () => mean(square(model.weight.value)) };
-}
-
-/** A term that is the same number whatever the model does, added to a zero that depends on it. */
-export function constant(model: Stub, value: Tensor): LossTerm {
-  return { name: "constant", taps: {}, weightAt: () => 1, compute: () => add(mean(mul(model.weight.value, model.weight.value)), value) };
 }
 
 /** Counts passes and elements of activations. */
