@@ -1,0 +1,82 @@
+import { copyFile, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { DeftError, type ModelConfig, type NamedArray, type TensorSource } from "@deft-js/core";
+import { currentFolder, writeFolderAtomically, type FolderFile } from "../files/atomic-folder.ts";
+import { formatJson } from "../files/json.ts";
+import { isFile, pickleError } from "../files/pickle.ts";
+import { openSafetensors } from "../safetensors/reader.ts";
+import { writeSafetensors } from "../safetensors/writer.ts";
+import { readModelConfig } from "./config.ts";
+import { INDEX_NAME, openShards } from "./source.ts";
+
+/** A Hugging Face model folder, open. */
+export interface ModelFolder {
+  /** Where it lies. */
+  readonly path: string;
+  readonly config: ModelConfig;
+  readonly source: TensorSource;
+  /** tokenizer.json, where the folder has one. */
+  readonly tokenizerPath?: string;
+}
+
+/** What a model folder is written from. */
+export interface WriteModelFolderOptions {
+  readonly config: ModelConfig;
+  /** In file layout; each one's `values` is read once, when its turn comes. */
+  readonly tensors: Iterable<NamedArray>;
+  /** Paths of files to be copied in under their own names: tokenizer.json, tokenizer_config.json, … */
+  readonly copy?: readonly string[];
+  /** Further files by name. */
+  readonly files?: Readonly<Record<string, FolderFile>>;
+}
+
+const WEIGHTS = "model.safetensors";
+const KNOWN_NAMES = /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|deft)\.json$|^(vocab|merges)\.txt$|^(spiece|sentencepiece\.bpe)\.model$|^README\.md$|^model(-\d{5}-of-\d{5})?\.safetensors$|^model\.safetensors\.index\.json$/;
+
+/**
+ * Opens a Hugging Face model folder: config.json and model.safetensors, or the shards of model.safetensors.index.json. Nothing but headers
+ * is read until a tensor is asked for.
+ * @throws DeftError `checkpoint.missing` (no folder, no config.json, no weights, no shard), `checkpoint.pickle` when the weights are there as
+ * pickle only, `checkpoint.config`, `checkpoint.index`, `safetensors.*`.
+ */
+export async function openModelFolder(path: string): Promise<ModelFolder> {
+  const folder = await currentFolder(path);
+  await requireFolder(folder);
+  const config = await readModelConfig(folder);
+  const source = await openWeights(folder);
+  const tokenizerPath = join(folder, "tokenizer.json");
+  return { path: folder, config, source, ...((await isFile(tokenizerPath)) ? { tokenizerPath } : {}) };
+}
+
+/**
+ * Writes a model folder as a whole: config.json, model.safetensors (float32) and what else is given. An earlier model folder is replaced.
+ * @throws DeftError `checkpoint.occupied` when the folder holds files that are no model's, `checkpoint.json`, `checkpoint.name`,
+ * `checkpoint.missing` when a file to be copied is not there, `safetensors.*`.
+ */
+export async function writeModelFolder(path: string, { config, tensors, copy = [], files = {} }: WriteModelFolderOptions): Promise<void> {
+  for (const from of copy) {
+    if (!(await isFile(from))) throw new DeftError("checkpoint.missing", `writeModelFolder: files to be copied must exist, got ${from}. Check the path.`);
+  }
+  const copies = copy.map((from): [string, FolderFile] => [basename(from), (to) => copyFile(from, to)]);
+  const content: Record<string, FolderFile> = {
+    ...files,
+    ...Object.fromEntries(copies),
+    "config.json": formatJson(config, "config"),
+    [WEIGHTS]: (to) => writeSafetensors(to, tensors),
+  };
+  await writeFolderAtomically(path, content, { replaceable: (name) => KNOWN_NAMES.test(name) });
+}
+
+async function requireFolder(folder: string): Promise<void> {
+  const found = await stat(folder).catch(() => undefined);
+  if (!found?.isDirectory()) throw new DeftError("checkpoint.missing", `${folder}: must be a model folder, got ${found ? "a file" : "nothing"}. Check the path.`);
+}
+
+async function openWeights(folder: string): Promise<TensorSource> {
+  if (await isFile(join(folder, WEIGHTS))) return openSafetensors(join(folder, WEIGHTS));
+  if (await isFile(join(folder, INDEX_NAME))) return openShards(folder);
+  for (const name of ["pytorch_model.bin", "pytorch_model.bin.index.json"]) {
+    if (await isFile(join(folder, name))) throw pickleError({ folder, got: name, wanted: WEIGHTS });
+  }
+  throw new DeftError("checkpoint.missing", `${folder}: must hold ${WEIGHTS} or ${INDEX_NAME}, got neither. Check the path.`);
+}
