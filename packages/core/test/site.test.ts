@@ -59,7 +59,10 @@ describe("site", () => {
           if (!undone) expected.wrap((x, base) => (wanted.push(`${i},`), base(x)), order);
           return { undo, undone, turn };
         });
-        for (const { undo } of undos.filter((u) => u.undone).sort((a, b) => a.turn - b.turn)) (undo(), undo());
+        for (const { undo } of undos.filter((u) => u.undone).sort((a, b) => a.turn - b.turn)) {
+          undo();
+          undo();
+        }
         expect(marks(site, seen)).toBe(marks(expected, wanted));
         expect(site.wrapped).toBe(expected.wrapped);
       }),

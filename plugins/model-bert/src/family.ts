@@ -41,6 +41,7 @@ function writtenConfig(raw: ModelConfig, config: BertConfig, head: HeadPlan): Mo
   const known = Object.keys((raw["id2label"] as object | null | undefined) ?? {}).length;
   if (!head.newParts.includes(HEAD) || known === config.labels) return { ...raw, architectures };
   const names = Array.from({ length: config.labels }, (_, i) => `LABEL_${i}`);
-  const { num_labels: _, ...rest } = raw;
-  return { ...rest, architectures, id2label: Object.fromEntries(names.map((name, i) => [i, name])), label2id: Object.fromEntries(names.map((name, i) => [name, i])) };
+  const id2label = Object.fromEntries(names.map((name, i) => [i, name]));
+  const label2id = Object.fromEntries(names.map((name, i) => [name, i]));
+  return { ...raw, architectures, ...(raw["num_labels"] === undefined ? {} : { num_labels: config.labels }), id2label, label2id };
 }

@@ -49,7 +49,7 @@ function checkGradients(model: Model, folder: string, variables: readonly ops.Va
     for (const variable of variables) {
       const want = grads.get(fileName(variable.path))!.values;
       const got = ops.read(gradients.get(variable.path)!);
-      const matrix = variable.path.endsWith(".weight") && variable.shape.length === 2 && !variable.path.includes("_embeddings");
+      const matrix = variable.path.endsWith(".weight") && variable.shape.length === 2 && !/embedding/.test(variable.path);
       const inFile = matrix ? transposeMatrix(got, variable.shape[0]!, variable.shape[1]!) : got;
       expect(difference(inFile, want), variable.path).toBeLessThanOrEqual(1e-4 * most);
     }
@@ -117,5 +117,45 @@ describe("bert-pfeiffer-at", () => {
     const { model, adapters } = await adapted();
     expect(model.headParameters().map((v) => v.path)).toEqual([...trainable.keys()].filter(isHead));
     checkGradients(model, folder, [...adapters, ...model.headParameters()], readSafetensors(join(folder, "grads.safetensors")), (path) => `eps0.001/${path}`);
+  });
+});
+
+describe("bert-prompt-peft", () => {
+  const base = join(FIXTURES, "bert-pfeiffer-at"); // the same base and inputs
+  const folder = join(FIXTURES, "bert-prompt-peft");
+  const trainable = readSafetensors(join(folder, "trainable.safetensors"));
+  const PROMPT = "prompt_encoder.default.embedding.weight";
+  const trained = "base_model.classifier.modules_to_save.default";
+
+  /** Prompt tuning written down by hand: five rows handed to the embedding site. */
+  async function prompted(): Promise<{ model: Model; prompt: ops.Variable }> {
+    const classifier = ["weight", "bias"].map((n) => ({ ...trainable.get(`${trained}.${n}`)!, name: `classifier.${n}` }));
+    const model = await goldenModel(base, { more: classifier });
+    const prompt = ops.Variable.from(PROMPT, trainable.get(PROMPT)!.values, trainable.get(PROMPT)!.shape);
+    for (const site of model.sites("embedding")) site.wrap((input, embed) => embed({ ...input, prompt: prompt.value }));
+    return { model, prompt };
+  }
+
+  it("computes what HF PEFT computes with rows in front of the embeddings", async () => {
+    const { model } = await prompted();
+    checkForward(model, base, readSafetensors(join(folder, "expected.safetensors")));
+  });
+
+  it("has HF PEFT's gradients for prompt and classifier", async () => {
+    const { model, prompt } = await prompted();
+    const grads = readSafetensors(join(folder, "grads.safetensors"));
+    checkGradients(model, base, [prompt, ...model.headParameters()], grads, (path) => `eps0.001/${path.replace("classifier", trained)}`);
+  });
+
+  it("taps a mask that counts the prompt's rows as positions", async () => {
+    const { model } = await prompted();
+    ops.scope(() => {
+      const batch = goldenBatch(base);
+      const [tap] = model.forward(batch, { activations: true }).activations;
+      expect(tap!.mask.shape).toEqual(tap!.value.shape.slice(0, 2));
+      const mask = ops.read(tap!.mask);
+      const given = ops.read(batch.attentionMask);
+      for (let b = 0; b < batch.size; b++) expect([...mask.subarray(b * 19, b * 19 + 19)]).toEqual([1, 1, 1, 1, 1, ...given.subarray(b * 14, b * 14 + 14)]);
+    });
   });
 });

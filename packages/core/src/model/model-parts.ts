@@ -1,4 +1,4 @@
-import { DeftError, read, scope, Variable } from "@deft-js/tensor";
+import { DeftError, read, scope, type Variable } from "@deft-js/tensor";
 import type { NamedArray } from "../contracts/model.ts";
 import type { Site, SiteKind } from "../contracts/site.ts";
 import type { Weight } from "../contracts/weight.ts";
