@@ -145,15 +145,19 @@ void backward_head(const AttentionShape& s, const AttentionInput& in, const Atte
 template <class F>
 void for_heads(const AttentionShape& s, bool by_head, F f) {
   const i64 items = by_head ? s.heads : s.batch * s.heads;
-  const bool alone = s.batch * s.heads * s.queries * s.keys * s.depth < GRAIN;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(alone ? 1 : thread_count())
-  for (i64 i = 0; i < items; ++i) {
+  const auto item = [&](i64 i) {
     if (by_head) {
       for (i64 b = 0; b < s.batch; ++b) f(b, i);
     } else {
       f(i / s.heads, i % s.heads);
     }
+  };
+  if (s.batch * s.heads * s.queries * s.keys * s.depth < GRAIN || thread_count() == 1) {
+    for (i64 i = 0; i < items; ++i) item(i);
+    return;
   }
+#pragma omp parallel for schedule(dynamic, 1) num_threads(thread_count())
+  for (i64 i = 0; i < items; ++i) item(i);
 }
 
 }  // namespace

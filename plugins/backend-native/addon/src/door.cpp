@@ -3,6 +3,8 @@
 #include <cmath>
 #include <new>
 
+#include "signals.h"
+
 namespace deft {
 
 Args::Args(napi_env env_, napi_callback_info info, const char* who_) : env(env_), who(who_) {
@@ -85,6 +87,7 @@ napi_value enter(napi_env env, napi_callback_info info) {
   void* data = nullptr;
   napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
   const Door& door = *static_cast<const Door*>(data);
+  const SignalsHeld held;
   try {
     Args args(env, info, door.name);
     door.body(args);

@@ -19,8 +19,9 @@ constexpr i64 GRAIN = 32768;
 template <class F>
 inline void parallel(i64 items, i64 work, F f) {
   if (items <= 0) return;
-  const i64 threads = items * larger(work, 1) < GRAIN || omp_in_parallel() ? 1 : smaller(thread_count(), items);
-  if (threads <= 1) {
+  // always the whole pool or none: OpenMP ends the threads that a smaller team leaves out
+  const i64 threads = thread_count();
+  if (threads <= 1 || items * larger(work, 1) < GRAIN || omp_in_parallel()) {
     f(i64(0), items);
     return;
   }
