@@ -107,7 +107,17 @@ describe("TrainingStep", () => {
     tail.loadState(head.state());
     expect([(await tail.step(batches)).loss, (await tail.step(batches)).loss]).toEqual(losses.slice(2));
     expect(bits(c.weight.data())).toEqual(bits(a.weight.data()));
+  });
+
+  it("drops other elements in every step and micro-batch", async () => {
+    const model = stubModel({ dropout: 0.5, vocabulary: 8 });
+    const batch = hostBatch([{ ids: [1, 2], label: 0 }, { ids: [3, 4], label: 1 }]);
+    const step = stepOf(model, { dropout: new Rng(5), optimizer: adamW({ learningRate: 0, weightDecay: 0 }) });
+    const losses = [];
+    for (let i = 0; i < 4; i++) losses.push((await step.step([batch])).loss);
     expect(new Set(losses).size).toBe(4);
+    const twice = stepOf(model, { dropout: new Rng(5), optimizer: adamW({ learningRate: 0, weightDecay: 0 }) });
+    expect((await twice.step([batch, batch])).loss).not.toBe(losses[0]);
   });
 });
 

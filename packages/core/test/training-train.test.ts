@@ -111,6 +111,8 @@ describe("train", () => {
     await bad({ clipNorm: 0 }).toMatchObject({ code: "training.options" });
     await bad({ evaluateEvery: 1.5 }).toMatchObject({ code: "training.options" });
     await bad({ task: stubTask(0) }).toMatchObject({ code: "training.empty" });
+    const task = stubTask();
+    await bad({ task: { ...task, train: { ...task.train, batches: () => [] } } }).toMatchObject({ code: "training.batches" });
     await bad({ variables: [] }).toMatchObject({ code: "training.variables" });
   });
 });

@@ -1,4 +1,4 @@
-import { Rng, type Variable } from "@deft-js/tensor";
+import { DeftError, Rng, type Variable } from "@deft-js/tensor";
 import type { EvaluationCompleted, RunCommand, RunEvent } from "../events/events.ts";
 import { grouped } from "./batch-tensors.ts";
 import { BestState } from "./best.ts";
@@ -100,7 +100,7 @@ class Training {
       await this.#between(last);
       if (this.#finished()) return;
     }
-    if (this.#cursor.epoch === epoch) this.#cursor = { epoch: epoch + 1, batches: 0 };
+    if (this.#cursor.epoch === epoch) throw new DeftError("training.batches", `training: split ${task.train.name} must give batches up to its size of ${task.train.size}, got none from batch ${skip} on. Correct the split.`);
   }
 
   /** What happens between two steps. A save comes after the evaluation of its step, so that a resume repeats neither. */
