@@ -1,0 +1,14 @@
+export { readFixtureBatch, readFixtureJson, readFixtureTensors, type Tensors } from "./golden/fixture.ts";
+export { ConformanceError, type Check } from "./check.ts";
+export { compareTensors, demandClose, maxAbs, sameBits, type Comparison, type ComparisonResult } from "./compare.ts";
+export { peftParityChecks, type PeftParitySubject } from "./golden/parity.ts";
+export { gradientCheck, tapeGradients, type GradientCheck } from "./gradient-check.ts";
+export { lossTermChecks, type LossTermSubject } from "./loss-term/index.ts";
+export { modelFamilyChecks } from "./model-family/index.ts";
+export type { ModelFamilySubject } from "./model-family/subject.ts";
+export { opCases, opSuite, type OpCase } from "./op-suite/index.ts";
+export { peftMethodChecks } from "./peft-method/index.ts";
+export type { PeftMethodSubject } from "./peft-method/subject.ts";
+export { taskChecks, type TaskSubject } from "./task/index.ts";
+export { toyBatch, toyFamily, toyModel } from "./toy-model.ts";
+export { TOY_SIZES, type ToySizes } from "./toy-parts.ts";

@@ -1,0 +1,9 @@
+export { opCases } from "./cases.ts";
+export { checksOf, compare, type Check, type OpCase } from "./run.ts";
+import { opCases } from "./cases.ts";
+import { checksOf, type Check } from "./run.ts";
+
+/** The op suite: values and gradients of every op against float64 references, on whichever back-end is active when a check runs. */
+export function opSuite(): readonly Check[] {
+  return opCases().flatMap(checksOf);
+}

@@ -1,0 +1,94 @@
+import { isDeepStrictEqual } from "node:util";
+import { demand, type Check } from "../check.ts";
+import { demandClose, sameBits } from "../compare.ts";
+import { onBench, randomState, type PeftMethodSubject } from "./subject.ts";
+
+/** What a method computes: at the start, in evaluation, after steps, after merging. */
+export function behaviourChecks(subject: PeftMethodSubject): readonly Check[] {
+  return [
+    { name: "is described by plain JSON", run: () => demandJson(subject) },
+    { name: "owns trainable variables with paths of their own", run: () => demandVariables(subject) },
+    { name: "starts from the generator alone", run: () => demandSeeded(subject) },
+    ...(subject.identityAtStart ? [{ name: "starts as the identity", run: () => demandIdentity(subject) }] : []),
+    { name: "computes the same twice in evaluation mode", run: () => demandRepeatable(subject) },
+    { name: "changes all of its variables and nothing else", run: () => demandOwnChange(subject) },
+    ...(subject.merges ? [{ name: "merges into the same function", run: () => demandMerge(subject) }] : []),
+  ];
+}
+
+function demandJson(subject: PeftMethodSubject): void {
+  const { id, options } = subject.method();
+  demand(id.length > 0, "method: must have an id, got none");
+  demand(isDeepStrictEqual(JSON.parse(JSON.stringify(options)), options), `${id}: options must be plain JSON, got ${JSON.stringify(options)} back`);
+}
+
+function demandVariables(subject: PeftMethodSubject): Promise<void> {
+  return onBench(subject, ({ model, attach }) => {
+    const { variables } = attach();
+    demand(variables.length > 0, "attach: must make variables, got none");
+    const paths = variables.map(({ path }) => path);
+    demand(new Set(paths).size === paths.length, `attach: paths must be unique, got ${paths.join(", ")}`);
+    const shared = paths.find((path) => model.parameters().has(path));
+    demand(shared === undefined, `attach: paths must differ from the model's parameters, got ${shared}`);
+    const frozen = variables.find(({ trainable }) => !trainable);
+    demand(frozen === undefined, `attach: variables must be trainable, got ${frozen?.path} frozen`);
+  });
+}
+
+function demandSeeded(subject: PeftMethodSubject): Promise<void> {
+  return onBench(subject, ({ attach }) => {
+    const values = (seed: number): number[] => {
+      const attachment = attach(seed);
+      const found = attachment.state().flatMap((array) => [...array.values]);
+      attachment.detach();
+      return found;
+    };
+    demand(sameBits(values(3), values(3)), "attach: the same seed must give the same values, got others");
+    demand(!sameBits(values(3), values(4)), "attach: another seed must give other values, got the same");
+  });
+}
+
+function demandIdentity(subject: PeftMethodSubject): Promise<void> {
+  return onBench(subject, ({ attach, logits }) => {
+    const before = logits();
+    attach();
+    demand(sameBits(logits(), before), "attach: the logits must not change before the first step, got others");
+  });
+}
+
+function demandRepeatable(subject: PeftMethodSubject): Promise<void> {
+  return onBench(subject, ({ attach, logits }) => {
+    const attachment = attach();
+    attachment.loadState(randomState(attachment));
+    demand(sameBits(logits(), logits()), "forward: evaluation must be repeatable, got other logits the second time");
+  });
+}
+
+function demandOwnChange(subject: PeftMethodSubject): Promise<void> {
+  return onBench(subject, ({ attach, parameters, train, model }) => {
+    const before = parameters();
+    const { variables } = attach();
+    const start = variables.map((variable) => variable.data());
+    train(variables, 0, 3);
+    const names = [...model.parameters().keys()];
+    const changed = parameters().findIndex((values, i) => !sameBits(values, before[i] as Float32Array));
+    demand(changed < 0, `training: must leave the model's parameters alone, got another ${names[changed]}`);
+    const still = variables.findIndex((variable, i) => sameBits(variable.data(), start[i] as Float32Array));
+    demand(still < 0, `training: must change every variable in three steps, got the same ${variables[still]?.path}`);
+    const bad = variables.find((variable) => !variable.data().every(Number.isFinite));
+    demand(bad === undefined, `training: variables must stay finite, got ${bad?.path}`);
+  });
+}
+
+function demandMerge(subject: PeftMethodSubject): Promise<void> {
+  return onBench(subject, ({ attach, logits }) => {
+    const plain = logits();
+    const attachment = attach();
+    attachment.loadState(randomState(attachment));
+    const unmerged = logits();
+    demand(!sameBits(unmerged, plain), "forward: random values must change the logits, got the same");
+    demand(attachment.merge !== undefined, "merge: must be there, got none");
+    attachment.merge();
+    demandClose({ name: "merge: the logits", actual: logits(), expected: unmerged, tolerance: 1e-5, relativeTo: "max" });
+  });
+}

@@ -1,0 +1,119 @@
+import { isDeepStrictEqual } from "node:util";
+import { ops, type HostBatch, type OpenTask, type Predictions, type Split, type Task, type TaskContext } from "@deft-js/core";
+import { demand, type Check } from "../check.ts";
+
+/** What the suite for tasks is run on. */
+export interface TaskSubject {
+  task(): Task;
+  context(): TaskContext;
+  /** Rows of a batch; choose one that does not divide the splits' sizes. */
+  readonly batchSize?: number;
+}
+
+/** The contract of `Task` as checks; run each with the tests' own `it`. */
+export function taskChecks(subject: TaskSubject): readonly Check[] {
+  return [
+    { name: "is described by plain JSON", run: () => demandJson(subject) },
+    { name: "opens splits with rows under names of their own", run: () => demandSplits(subject) },
+    { name: "delivers every row once, well formed", run: () => demandRows(subject) },
+    { name: "shuffles by the generator alone", run: () => demandOrder(subject) },
+    { name: "skips batches as if they had been read", run: () => demandSkip(subject) },
+    { name: "labels within its classes", run: () => demandLabels(subject) },
+    { name: "scores perfect predictions with 1 and others with less", run: () => demandMetrics(subject) },
+  ];
+}
+
+function demandJson({ task }: TaskSubject): void {
+  const { id, options } = task();
+  demand(id.length > 0, "task: must have an id, got none");
+  demand(isDeepStrictEqual(JSON.parse(JSON.stringify(options)), options), `${id}: options must be plain JSON, got ${JSON.stringify(options)} back`);
+}
+
+function open({ task, context }: TaskSubject): Promise<OpenTask> {
+  return task().open(context());
+}
+
+async function splits(subject: TaskSubject): Promise<readonly Split[]> {
+  const { train, evaluation } = await open(subject);
+  return [train, ...evaluation];
+}
+
+async function demandSplits(subject: TaskSubject): Promise<void> {
+  const { evaluation } = await open(subject);
+  demand(evaluation.length > 0, "open: must give a split to evaluate on, got none");
+  const names = evaluation.map(({ name }) => name);
+  demand(new Set(names).size === names.length, `open: evaluation splits must have names of their own, got ${names.join(", ")}`);
+  for (const { name, size } of await splits(subject)) demand(size > 0, `split ${name}: must have rows, got none`);
+}
+
+async function demandRows(subject: TaskSubject): Promise<void> {
+  const batchSize = subject.batchSize ?? 3;
+  for (const split of await splits(subject)) {
+    const batches = [...split.batches({ batchSize })];
+    const rows = batches.reduce((n, batch) => n + batch.size, 0);
+    demand(rows === split.size, `split ${split.name}: must deliver ${split.size} rows, got ${rows}`);
+    for (const batch of batches) demandBatch(split.name, batch, batchSize);
+  }
+}
+
+function demandBatch(name: string, { size, seq, inputIds, attentionMask, tokenTypeIds }: HostBatch, batchSize: number): void {
+  demand(size > 0 && size <= batchSize, `split ${name}: a batch must have 1 to ${batchSize} rows, got ${size}`);
+  for (const [field, values] of Object.entries({ inputIds, attentionMask, ...(tokenTypeIds && { tokenTypeIds }) }))
+    demand(values.length === size * seq, `split ${name}: ${field} must hold ${size}·${seq} values, got ${values.length}`);
+  demand(attentionMask.every((m) => m === 0 || m === 1), `split ${name}: the mask must be of 0 and 1, got ${attentionMask.find((m) => m !== 0 && m !== 1)}`);
+  for (let row = 0; row < size; row++) demand(attentionMask.subarray(row * seq, (row + 1) * seq).includes(1), `split ${name}: every row must have a token, got a row of padding alone`);
+}
+
+async function demandOrder(subject: TaskSubject): Promise<void> {
+  const { train } = await open(subject);
+  const order = (seed?: number): string => [...train.batches({ batchSize: 1, order: seed === undefined ? undefined : new ops.Rng(seed) })].map(rowKey).join("|");
+  demand(order() === order(), "batches: must be in the same order every time, got another");
+  demand(order(1) === order(1), "batches: the same seed must give the same order, got another");
+  demand([1, 2, 3].some((seed) => order(seed) !== order()), "batches: a generator must shuffle, got the file's order for three seeds");
+  demand(order(1).split("|").sort().join("|") === order().split("|").sort().join("|"), "batches: shuffling must keep the rows, got others");
+}
+
+async function demandSkip(subject: TaskSubject): Promise<void> {
+  const { train } = await open(subject);
+  for (const bucket of [false, true]) {
+    const keys = (skip: number): string[] => [...train.batches({ batchSize: 1, order: new ops.Rng(1), skip, bucket })].map(rowKey);
+    demand(keys(1).join("|") === keys(0).slice(1).join("|"), `batches: skip 1 must leave out the first batch alone, got other batches${bucket ? " with buckets" : ""}`);
+  }
+}
+
+/** A batch of one row without its padding. */
+function rowKey({ inputIds, attentionMask, labels, scores }: HostBatch): string {
+  return [inputIds.filter((_, i) => attentionMask[i] === 1).join(), labels?.join() ?? "", scores?.join() ?? ""].join(":");
+}
+
+async function demandLabels(subject: TaskSubject): Promise<void> {
+  const { train, evaluation, labels: classes } = await open(subject);
+  for (const split of [train, ...evaluation])
+    for (const { size, labels, scores, labelSeq } of split.batches({ batchSize: subject.batchSize ?? 3 })) {
+      demand(labels !== undefined || scores !== undefined, `split ${split.name}: a batch must carry labels or scores, got neither`);
+      demand(scores === undefined || scores.length === size, `split ${split.name}: scores must hold ${size} values, got ${scores?.length}`);
+      demand(labels === undefined || labels.length === size * (labelSeq ?? 1), `split ${split.name}: labels must hold ${size * (labelSeq ?? 1)} values, got ${labels?.length}`);
+      const outside = labelSeq === undefined ? labels?.find((label) => label < 0 || label >= classes.length) : undefined;
+      demand(outside === undefined, `split ${split.name}: labels must lie in 0 to ${classes.length - 1}, got ${outside}`);
+    }
+}
+
+/** For classification and regression; text generation is scored elsewhere. */
+async function demandMetrics(subject: TaskSubject): Promise<void> {
+  const task = subject.task();
+  const { evaluation, labels: classes } = await open(subject);
+  if (task.head === "language-model" || task.head === "masked-language-model") return;
+  const batches = [...(evaluation[0] as Split).batches({ batchSize: subject.batchSize ?? 3 })];
+  const targets = Float32Array.from(batches.flatMap(({ labels, scores }) => [...(labels ?? scores ?? [])]));
+  const width = Math.max(1, classes.length);
+  const perfect = predictions(targets, width, (target, c) => (width === 1 ? target : Number(target === c)));
+  const wrong = predictions(targets, width, (target, c) => (width === 1 ? -target : Number((target + 1) % width === c)));
+  const [name, best] = Object.entries(task.metrics(perfect))[0] ?? ["none", NaN];
+  demand(Math.abs(best - 1) < 1e-6, `metrics: ${name} of perfect predictions must be 1, got ${best}`);
+  const worst = Object.values(task.metrics(wrong))[0] as number;
+  demand(Number.isFinite(worst) && worst < best, `metrics: ${name} of wrong predictions must be finite and below 1, got ${worst}`);
+}
+
+function predictions(labels: Float32Array, width: number, logit: (target: number, c: number) => number): Predictions {
+  return { labels, width, logits: Float32Array.from({ length: labels.length * width }, (_, i) => logit(labels[Math.floor(i / width)] as number, i % width)) };
+}

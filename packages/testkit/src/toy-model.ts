@@ -1,0 +1,101 @@
+import {
+  classificationLoss, evaluationContext, loadParameters, ModelParts, ops,
+  type Batch, type BuildOptions, type ForwardContext, type ForwardResult, type HeadKind, type Model, type ModelConfig, type ModelFamily,
+  type NamedArray, type Site, type SiteKind, type SitePoint, type TappedActivation, type Taps, type Weight,
+} from "@deft-js/core";
+import { ToyLayer } from "./toy-layer.ts";
+import { TOY_SIZES, toySpecs, type ToySizes } from "./toy-parts.ts";
+
+/**
+ * A family of toy models: two small post-LN layers with every kind of site, for tests that must not depend on a real one.
+ * The configuration holds `ToySizes`; head `sequence-classification`.
+ */
+export const toyFamily: ModelFamily = { id: "toy", modelTypes: ["toy"], build: buildToy };
+
+/** A toy model with random weights that depend on the seed alone. */
+export function toyModel(options: { readonly seed?: number; readonly sizes?: Partial<ToySizes> } = {}): Promise<Model> {
+  return buildToy({ config: { ...options.sizes, model_type: "toy" }, head: "sequence-classification", rng: new ops.Rng(options.seed ?? 7) });
+}
+
+/** Two examples of five tokens, the second with two padded positions. The caller disposes the tensors. */
+export function toyBatch(): Batch {
+  const inputIds = ops.intTensor([1, 4, 2, 7, 3, 5, 6, 2, 0, 0], [2, 5]);
+  const attentionMask = ops.tensor([1, 1, 1, 1, 1, 1, 1, 1, 0, 0], [2, 5]);
+  return { size: 2, seq: 5, inputIds, attentionMask, labels: ops.intTensor([2, 0], [2]) };
+}
+
+async function buildToy({ config, source, rng }: BuildOptions): Promise<Model> {
+  const sizes = { ...TOY_SIZES, ...config } as ToySizes;
+  const specs = toySpecs(sizes);
+  const loaded = await loadParameters({ who: "toy", specs, source, rng, names: (name) => [name], ignored: [], optionalParts: [] });
+  for (const variable of loaded.variables.values()) variable.trainable = false;
+  return new ToyModel({ ...config, hidden_size: sizes.dModel, model_type: "toy" }, sizes, new ModelParts(specs, loaded));
+}
+
+class ToyModel implements Model {
+  readonly family = "toy";
+  readonly head: HeadKind = "sequence-classification";
+  readonly config: ModelConfig;
+  readonly #parts: ModelParts;
+  readonly #embedding: SitePoint<"embedding">;
+  readonly #layers: readonly ToyLayer[];
+
+  constructor(config: ModelConfig, sizes: ToySizes, parts: ModelParts) {
+    this.config = config;
+    this.#parts = parts;
+    this.#embedding = parts.site({ kind: "embedding", path: "toy.embeddings", stack: "encoder", dIn: sizes.vocabulary, dOut: sizes.dModel });
+    this.#layers = Array.from({ length: sizes.layers }, (_, layer) => new ToyLayer(parts, sizes, layer));
+  }
+
+  sites<K extends SiteKind>(kind: K, pattern?: RegExp): readonly Site<K>[] {
+    return this.#parts.sites(kind, pattern);
+  }
+
+  forward(batch: Batch, taps: Taps = {}, context: ForwardContext = evaluationContext): ForwardResult {
+    return ops.scope(() => {
+      const table = this.#parts.parameter("toy.embeddings.weight");
+      const embedded = this.#embedding.run(batch, context, (input) => ({ hidden: ops.embedding(table.value, input.inputIds), attentionMask: input.attentionMask }));
+      const mask = embedded.attentionMask;
+      let hidden = embedded.hidden;
+      const hiddenStates = [hidden];
+      const activations: TappedActivation[] = [];
+      for (const [layer, block] of this.#layers.entries()) {
+        const made = block.forward(hidden, mask, context);
+        hiddenStates.push((hidden = made.hidden));
+        if (made.activation !== undefined) activations.push({ path: made.path, stack: "encoder", layer, value: made.activation, mask });
+      }
+      return { logits: this.#classify(hidden), activations: taps.activations === true ? activations : [], hiddenStates: taps.hiddenStates === true ? hiddenStates : [] };
+    });
+  }
+
+  loss(result: ForwardResult, batch: Batch): ops.Tensor {
+    return classificationLoss(result.logits, batch);
+  }
+
+  parameters(): ReadonlyMap<string, ops.Variable> {
+    return this.#parts.parameters();
+  }
+
+  headParameters(): readonly ops.Variable[] {
+    return [this.#parts.parameter("classifier.weight"), this.#parts.parameter("classifier.bias")];
+  }
+
+  exportParameters(): Iterable<NamedArray> {
+    return this.#parts.exportParameters();
+  }
+
+  replaceWeight(path: string, weight: Weight): void {
+    this.#parts.replaceWeight(path, weight);
+  }
+
+  dispose(): void {
+    this.#parts.dispose();
+  }
+
+  /** The first position's hidden state → logits [batch, labels]. */
+  #classify(hidden: ops.Tensor): ops.Tensor {
+    const [batch = 0, , d = 0] = hidden.shape;
+    const first = ops.reshape(ops.slice(hidden, [0, 0, 0], [batch, 1, d]), [batch, d]);
+    return ops.linear(first, this.#parts.parameter("classifier.weight").value, { bias: this.#parts.parameter("classifier.bias").value });
+  }
+}
