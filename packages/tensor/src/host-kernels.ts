@@ -52,7 +52,7 @@ export function erf(x: number): number {
 }
 
 function geluValue(x: number): number {
-  if (x <= GELU_ZERO) return -0;
+  if (x <= GELU_ZERO) return x === -Infinity ? Number.NaN : -0;
   const onePlus = fround(1 + fround(erf(fround(x * SQRT_HALF))));
   return fround(x * 0.5) * (onePlus === 0 ? QUANTUM : onePlus);
 }
@@ -60,7 +60,7 @@ function geluValue(x: number): number {
 const innerTanh = (x: number): number => Math.tanh(TANH_SCALE * (x + TANH_CUBIC * x * x * x));
 
 function geluNewValue(x: number): number {
-  if (x <= GELU_NEW_ZERO) return -0;
+  if (x <= GELU_NEW_ZERO) return x === -Infinity ? Number.NaN : -0;
   const onePlus = fround(1 + fround(innerTanh(x)));
   return fround(x * 0.5) * (onePlus === 0 ? QUANTUM : onePlus);
 }
@@ -77,7 +77,7 @@ const VALUE: Readonly<Record<ActivationKind, (x: number) => number>> = {
 };
 
 const SLOPE: Readonly<Record<ActivationKind, (x: number, y: number) => number>> = {
-  relu: (_x, y) => (y > 0 ? 1 : 0),
+  relu: (_x, y) => (y <= 0 ? 0 : 1),
   gelu: (x) => 0.5 * (1 + erf(x * Math.SQRT1_2)) + x * INVERSE_SQRT_TAU * Math.exp(-0.5 * x * x),
   gelu_new: (x) => {
     const t = innerTanh(x);

@@ -5,10 +5,11 @@ import type { RunCommand, RunEvent } from "./events.ts";
 export class RunStream {
   readonly #events = new Subject<RunEvent>();
   readonly #commands = new Subject<RunCommand>();
+  readonly #before = config.onUnhandledError;
 
   constructor() {
     // rxjs throws a subscriber's error on a timer, which would end the process; here it becomes a warning.
-    config.onUnhandledError ??= (error: unknown): void => this.warn(`a subscriber threw: ${error instanceof Error ? error.message : String(error)}`);
+    config.onUnhandledError = (error: unknown): void => this.warn(`a subscriber threw: ${error instanceof Error ? error.message : String(error)}`);
   }
 
   get events(): Observable<RunEvent> {
@@ -35,6 +36,7 @@ export class RunStream {
   complete(): void {
     this.#events.complete();
     this.#commands.complete();
+    config.onUnhandledError = this.#before;
   }
 }
 

@@ -71,7 +71,7 @@ export class Kernel {
 
   #registered(point: ExtensionPoint<unknown>): readonly Registered[] {
     const own = this.#container.isRegistered(point.token) ? this.#container.resolveAll<Registered>(point.token) : [];
-    return [...(this.#parent?.#registered(point) ?? []), ...own];
+    return this.#parent === undefined ? own : [...this.#parent.#registered(point), ...own];
   }
 
   #add(plugin: Plugin, point: ExtensionPoint<unknown>, contribution: Contribution<unknown>): void {

@@ -58,7 +58,7 @@ export function composedActivation(x: Tensor, kind: ActivationKind): Tensor {
 export function composedDerivative(x: Tensor, y: Tensor, kind: ActivationKind): Tensor {
   switch (kind) {
     case "relu":
-      return tf.cast(tf.greater(y, 0), "float32");
+      return tf.sub(1, tf.cast(tf.lessEqual(y, 0), "float32"));
     case "gelu": {
       const density = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), INVERSE_SQRT_TAU);
       return tf.add(normalCdf(x), tf.mul(x, density));
