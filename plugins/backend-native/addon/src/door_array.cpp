@@ -17,7 +17,9 @@ const i32* ids_argument(Args& a, i64 rows, i64 size) {
   return ids;
 }
 
-void copy_floats(float* to, const float* from, i64 n) { std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(float)); }
+void copy_floats(float* to, const float* from, i64 n) {
+  if (n > 0) std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(float));  // an empty array may have no address
+}
 
 // (rows, size, n, table, ids, y)
 void gather(Args& a) {
