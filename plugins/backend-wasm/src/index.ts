@@ -1,1 +1,2 @@
-export {};
+export { wasmPlugin, wasmPlugin as default } from "./plugin.ts";
+export { wasmBackend } from "./wasm.ts";
