@@ -1,0 +1,14 @@
+export { encodeTexts, type EncodeOptions, type TextExample } from "./batching/encode.ts";
+export { makeSplit, type SplitOptions } from "./batching/split.ts";
+export { accuracy, argmaxRows, f1, matthews, type MetricInput } from "./metrics/classification.ts";
+export { averageRanks, pearson, spearman } from "./metrics/correlation.ts";
+export { readCsv, type CsvOptions } from "./readers/csv.ts";
+export { readJson, readJsonLines, type JsonLinesOptions } from "./readers/json.ts";
+export { MAX_LINE_BYTES, readLines, type Line } from "./readers/lines.ts";
+export { readParquet, type ParquetOptions } from "./readers/parquet/read.ts";
+export { formatOf, FORMATS, readRows, type Format, type ReadOptions } from "./readers/read.ts";
+export { columnOf, rowError, textOf, type Row } from "./readers/row.ts";
+export { readTexts, type TextRow, type TextsOptions } from "./readers/texts.ts";
+export { firstFields, readTsv, type TsvOptions } from "./readers/tsv.ts";
+export { loadTokenizer } from "./tokenizer/load.ts";
+export { tokenizerFromJson, type TokenizerOptions } from "./tokenizer/tokenizer.ts";
