@@ -18,7 +18,9 @@ async function withToy(body: (model: Model) => void): Promise<void> {
   }
 }
 
-type Residual = { run(input: unknown, context: unknown, base: (input: { hidden: ops.Tensor }) => ops.Tensor): ops.Tensor };
+interface Residual {
+  run(input: unknown, context: unknown, base: (input: { hidden: ops.Tensor }) => ops.Tensor): ops.Tensor;
+}
 
 /** What is added to the residual stream for h = 1 … 6, x = 10 and normalize(z) = z/2. */
 function added(model: Model, context = { training: false, nextSeed: () => 0 }): number[] {

@@ -1,0 +1,38 @@
+import { z } from "zod";
+import { DeftError } from "@deft-js/core";
+import { scheduleSchema } from "./schedule.ts";
+
+const nonNegative = z.number().min(0);
+
+/** The schema of the density loss's options; unknown keys are refused. */
+export const densityLossSchema = z.strictObject({
+  weight: scheduleSchema(nonNegative).default(1).describe("w in task + w·density; a number or a schedule"),
+  epsilon: scheduleSchema(z.number().positive()).default(1e-7).describe("ε of a²/(a²+ε); a number or a schedule"),
+  padding: z.enum(["exclude", "include"]).default("exclude").describe("whether padded positions count; include reproduces the paper's code"),
+  layers: z.union([z.string().refine(isPattern, "must be a regular expression"), z.array(z.int().min(0)).min(1)]).optional().describe("regular expression over the activations' paths, or layer numbers; all when left out"),
+  encoderWeight: nonNegative.default(1).describe("factor of the encoder's mean"),
+  decoderWeight: nonNegative.default(1).describe("factor of the decoder's mean"),
+});
+
+/** The density loss's validated options: plain JSON. */
+export type DensityLossOptions = z.output<typeof densityLossSchema>;
+
+/** The density loss's options as a caller gives them; `layers` may be a regular expression without flags. */
+export type DensityLossSettings = Omit<z.input<typeof densityLossSchema>, "layers"> & { readonly layers?: RegExp | string | readonly number[] };
+
+/** Validates options. Throws `options.invalid`. */
+export function densityLossOptions({ layers, ...rest }: DensityLossSettings): DensityLossOptions {
+  if (layers instanceof RegExp && layers.flags !== "") throw new DeftError("options.invalid", `density: layers must be a regular expression without flags, got ${layers}. Write it without.`);
+  const result = densityLossSchema.safeParse({ ...rest, ...(layers === undefined ? {} : { layers: layers instanceof RegExp ? layers.source : layers }) });
+  if (result.success) return result.data;
+  const issues = result.error.issues.map((issue) => `${issue.path.join(".") || "options"}: ${issue.message}`).join("; ");
+  throw new DeftError("options.invalid", `density: options must fit the schema, got ${issues}. Correct them.`);
+}
+
+function isPattern(source: string): boolean {
+  try {
+    return new RegExp(source) instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
