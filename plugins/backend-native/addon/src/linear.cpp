@@ -9,7 +9,7 @@ namespace deft {
 
 namespace {
 // Rows that a thread must have for its own product to be as fast as one that the library splits.
-constexpr i64 ROWS_FOR_OWN_PRODUCT = 192;
+constexpr i64 ROWS_FOR_OWN_PRODUCT = 1024;
 
 // Calls f(begin, end) on each thread's rows when every thread gets enough of them; false when it does not.
 template <class F>

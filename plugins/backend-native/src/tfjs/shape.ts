@@ -42,6 +42,22 @@ const slice: TfjsKernel = (backend, inputs, { begin, size }) => {
   return y;
 };
 
+const pad: TfjsKernel = (backend, inputs, { paddings, constantValue }) => {
+  const x = required(inputs, "x", "pad");
+  const widths = paddings as [before: number, after: number][];
+  const padded = widths.flatMap(([before, after], axis) => (before + after > 0 ? [axis] : []));
+  const axis = padded[0];
+  if (x.dtype !== "float32" || padded.length !== 1 || axis === undefined) return undefined;
+  const [before, after] = widths[axis] as [number, number];
+  const inner = tf.util.sizeFromShape(x.shape.slice(axis + 1));
+  const rows = tf.util.sizeFromShape(x.shape.slice(0, axis));
+  const size = x.shape[axis] as number;
+  const [y, values] = backend.make(x.shape.map((full, i) => (i === axis ? before + full + after : full)));
+  values.fill(constantValue as number);
+  backend.addon.copyBlock(rows, size * inner, 0, (before + size + after) * inner, before * inner, size * inner, backend.floats(x), values);
+  return y;
+};
+
 const concat: TfjsKernel = (backend, inputs, attrs) => {
   const parts = Object.values(inputs);
   const first = parts[0];
@@ -94,4 +110,4 @@ const batchMatMul: TfjsKernel = (backend, inputs, attrs) => {
 };
 
 /** The kernels of tfjs that move data or multiply matrices, by name. */
-export const SHAPES: Readonly<Record<string, TfjsKernel>> = { Transpose: transpose, Slice: slice, Concat: concat, GatherV2: gather, BatchMatMul: batchMatMul };
+export const SHAPES: Readonly<Record<string, TfjsKernel>> = { Transpose: transpose, Slice: slice, Concat: concat, PadV2: pad, GatherV2: gather, BatchMatMul: batchMatMul };
