@@ -1,0 +1,76 @@
+import { ops, type HostBatch, type OpenTask, type Predictions, type Split, type Task, type TaskContext } from "@deft-js/core";
+import { describe, expect, it } from "vitest";
+import { taskChecks, type Check } from "../src/index.ts";
+import { failures } from "./failures.ts";
+
+type Flaw = "options" | "empty" | "names" | "lost" | "mask" | "unshuffled" | "restless" | "skip" | "label" | "metric" | "generous";
+
+const ROWS = [[5, 1, 0], [6, 2, 1], [7, 3, 0], [8, 4, 1], [9, 5, 1]] as const;
+
+function batchOf(rows: readonly (readonly number[])[], flaw?: Flaw): HostBatch {
+  return {
+    size: rows.length,
+    seq: 2,
+    inputIds: Int32Array.from(rows.flatMap((row) => row.slice(0, 2))),
+    attentionMask: Float32Array.from(rows.flatMap(() => (flaw === "mask" ? [0.5, 1] : [1, 1]))),
+    labels: Int32Array.from(rows.map((row) => (row[2] as number) + (flaw === "label" ? 1 : 0))),
+  };
+}
+
+let passes = 0;
+
+function split(name: string, flaw?: Flaw): Split {
+  return {
+    name,
+    size: ROWS.length,
+    *batches({ batchSize, order, skip = 0 }) {
+      passes++;
+      const shuffled = order === undefined || flaw === "unshuffled" ? ROWS : Array.from(order.permutation(ROWS.length), (i) => ROWS[i]!);
+      const rows = flaw === "restless" && passes % 2 === 0 ? [...shuffled].reverse() : shuffled;
+      const kept = flaw === "lost" ? rows.slice(1) : rows;
+      for (let at = (flaw === "skip" ? Math.max(0, skip - 1) : skip) * batchSize; at < kept.length; at += batchSize) yield batchOf(kept.slice(at, at + batchSize), flaw);
+    },
+  };
+}
+
+function accuracy({ logits, labels, width }: Predictions, flaw?: Flaw): number {
+  if (flaw === "generous") return 1;
+  const right = labels.filter((label, i) => logits[i * width + label] === Math.max(...logits.subarray(i * width, (i + 1) * width))).length;
+  return (right / labels.length) * (flaw === "metric" ? 100 : 1);
+}
+
+const task = (flaw?: Flaw): Task => ({
+  id: "toy",
+  options: flaw === "options" ? { pattern: /x/ } : {},
+  head: "sequence-classification",
+  open: (): Promise<OpenTask> => Promise.resolve({ train: split("train", flaw), evaluation: flaw === "empty" ? [] : [split("dev", flaw), split(flaw === "names" ? "dev" : "dev2", flaw)], labels: ["no", "yes"] }),
+  metrics: (predictions) => ({ accuracy: accuracy(predictions, flaw) }),
+});
+
+const checks = (flaw?: Flaw): readonly Check[] => taskChecks({ task: () => task(flaw), context: (): TaskContext => ({ tokenizer: {} as TaskContext["tokenizer"], rng: new ops.Rng(1) }), batchSize: 2 });
+
+const CAUGHT: Readonly<Record<Flaw, string>> = {
+  options: "is described by plain JSON",
+  empty: "opens splits with rows under names of their own",
+  names: "opens splits with rows under names of their own",
+  lost: "delivers every row once, well formed",
+  mask: "delivers every row once, well formed",
+  unshuffled: "shuffles by the generator alone",
+  restless: "shuffles by the generator alone",
+  skip: "skips batches as if they had been read",
+  label: "labels within its classes",
+  metric: "scores perfect predictions with 1 and others with less",
+  generous: "scores perfect predictions with 1 and others with less",
+};
+
+describe("taskChecks", () => {
+  it("passes a sound task", async () => expect(await failures(checks())).toEqual(new Map()));
+
+  it.each(Object.entries(CAUGHT))("catches the flaw %s", async (flaw, name) => {
+    const found = await failures(checks(flaw as Flaw));
+    expect([...found.keys()]).toContain(name);
+    expect(found.get(name)).not.toMatch(/^not a demand/);
+  });
+
+  it("has a flaw for every check", () => expect(new Set(Object.values(CAUGHT))).toEqual(new Set(checks().map(({ name }) => name))));
+});
