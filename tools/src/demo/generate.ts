@@ -1,0 +1,81 @@
+/**
+ * A small language of reviews: sentences about places and things whose opinion depends on words, negation and contrast. It feeds
+ * the embedded checkpoint's pretraining (text alone) and the demo's task (text with its opinion). All of it from a seed.
+ */
+import { ops } from "@deft-js/core";
+
+const { Rng } = ops;
+type Rng = ops.Rng;
+
+const TOPICS = {
+  restaurant: { parts: ["soup", "bread", "waiter", "kitchen", "table", "dessert", "wine", "fish", "menu", "terrace"], good: ["fresh", "tasty", "warm", "generous", "crisp", "friendly"], bad: ["stale", "bland", "cold", "tiny", "greasy", "rude"] },
+  hotel: { parts: ["room", "bed", "lobby", "view", "pool", "clerk", "shower", "breakfast", "garden", "lift"], good: ["quiet", "clean", "bright", "spacious", "cosy", "helpful"], bad: ["noisy", "dirty", "dark", "cramped", "damp", "careless"] },
+  film: { parts: ["plot", "script", "actor", "score", "ending", "scene", "dialogue", "camera", "hero", "sequel"], good: ["clever", "moving", "funny", "gripping", "subtle", "charming"], bad: ["dull", "clumsy", "silly", "tedious", "shallow", "pointless"] },
+  phone: { parts: ["screen", "battery", "button", "case", "speaker", "lens", "charger", "keyboard", "update", "signal"], good: ["sharp", "sturdy", "fast", "reliable", "light", "handy"], bad: ["dim", "flimsy", "slow", "faulty", "heavy", "awkward"] },
+} as const;
+type Topic = keyof typeof TOPICS;
+
+const LIKED = ["good", "great", "lovely", "excellent", "pleasant", "wonderful"];
+const DISLIKED = ["bad", "poor", "awful", "terrible", "unpleasant", "horrible"];
+const DEGREES = ["", "", "very", "really", "quite", "rather", "truly", "so"];
+const VERBS = ["was", "was", "seemed", "felt", "looked", "remained"];
+const OPENINGS = ["", "", "", "honestly", "in the end", "last week", "to my surprise", "as always", "this time", "on our second visit"];
+const OTHERS = ["my friend", "the guide", "my sister", "the owner", "a neighbour", "the critic"];
+const REPORTS = ["said that", "thought that", "wrote that", "insisted that"];
+const NEUTRAL = ["we arrived on monday", "it was raining that day", "we paid by card", "they open at nine", "i went there with my sister", "it stands near the station", "we stayed for two days", "a friend had told us about it"];
+
+/** One sentence with its opinion: 1 = favourable, 0 = unfavourable. */
+export interface Review {
+  readonly text: string;
+  readonly label: 0 | 1;
+}
+
+const pick = <T>(rng: Rng, from: readonly T[]): T => from[rng.integer(from.length)] as T;
+const words = (...parts: readonly string[]): string => parts.filter((part) => part !== "").join(" ");
+
+/** A clause of the wished opinion: a word of that opinion, or the opposite word under a negation. */
+function clause(rng: Rng, topic: Topic, favourable: boolean): string {
+  const negated = rng.uniform() < 0.35;
+  const { parts, good, bad } = TOPICS[topic];
+  const adjectives = favourable !== negated ? [...good, ...LIKED] : [...bad, ...DISLIKED];
+  const subject = words("the", pick(rng, parts));
+  if (negated && rng.uniform() < 0.3) return words("nobody could call", subject, pick(rng, adjectives));
+  return words(subject, pick(rng, VERBS), negated ? pick(rng, ["not", "never", "hardly"]) : "", pick(rng, DEGREES), pick(rng, adjectives));
+}
+
+/** One review: plain, with a contrast whose last clause counts, or with somebody else's opposite opinion in front. */
+export function review(rng: Rng): Review {
+  const label = rng.uniform() < 0.5 ? 1 : 0;
+  const topic = pick(rng, Object.keys(TOPICS) as Topic[]);
+  const own = clause(rng, topic, label === 1);
+  const kind = rng.uniform();
+  const opening = pick(rng, OPENINGS);
+  if (kind < 0.4) return { text: `${words(opening, own)} .`, label };
+  if (kind < 0.6) return { text: `${words(opening, pick(rng, NEUTRAL), "and", own)} .`, label };
+  const other = clause(rng, topic, rng.uniform() < 0.25 ? label === 1 : label === 0);
+  if (kind < 0.8) return { text: `${words(opening, other, ", but", own)} .`, label };
+  return { text: `${words(pick(rng, OTHERS), pick(rng, REPORTS), other, ", yet for me", own)} .`, label };
+}
+
+/** `n` reviews from a seed; no two are the same, and none is in `except`. */
+export function reviews(n: number, seed: number, except: ReadonlySet<string> = new Set()): Review[] {
+  const rng = new Rng(seed);
+  const found = new Map<string, Review>();
+  while (found.size < n) {
+    const made = review(rng);
+    if (!except.has(made.text)) found.set(made.text, made);
+  }
+  return [...found.values()];
+}
+
+/** Text for pretraining: short paragraphs about one topic each, opinions of all kinds. */
+export function corpus(paragraphs: number, seed: number): string[] {
+  const rng = new Rng(seed);
+  return Array.from({ length: paragraphs }, () => Array.from({ length: 1 + rng.integer(3) }, () => review(rng).text).join(" "));
+}
+
+/** Every word that the language has. */
+export function vocabulary(): string[] {
+  const phrases = [...Object.values(TOPICS).flatMap(({ parts, good, bad }) => [...parts, ...good, ...bad]), ...LIKED, ...DISLIKED, ...DEGREES, ...VERBS, ...OPENINGS, ...OTHERS, ...REPORTS, ...NEUTRAL, "the", "and", ", but", ", yet for me", "not never hardly", "nobody could call", "."];
+  return [...new Set(phrases.flatMap((phrase) => phrase.split(" ")).filter(Boolean))].sort();
+}

@@ -1,0 +1,50 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Kernel } from "@deft-js/core";
+import { startKernel } from "../src/kernel.ts";
+import { checkFolder } from "../src/parity/main.ts";
+import { entryByEntry, holds, relativeToLargest, render } from "../src/parity/report.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const GOLDENS = join(ROOT, "../shared/goldens");
+/** In the repository. */
+const KEPT = ["bert-seqcls", "roberta-seqcls"].map((name) => join(ROOT, "plugins/model-bert/test/fixtures", name));
+/** Beside it, where there are any. */
+const PEERS = [
+  "numerics", "bert-lora-at", "bert-lora-peft", "bert-pfeiffer-at", "bert-houlsby-at", "bert-pfeiffer-at-statichead",
+  "traj-bert-peft", "traj-bert-deft-eps1e-3", "traj-bert-deft-eps1e-7",
+].map((name) => join(GOLDENS, name));
+
+for (const backend of ["native", "wasm", "cpu"]) {
+  describe(`parity on ${backend}`, () => {
+    let kernel: Kernel | undefined;
+    let why = "";
+    beforeAll(async () => {
+      try {
+        kernel = (await startKernel(backend)).kernel;
+      } catch (error) {
+        why = (error as Error).message;
+      }
+    });
+    for (const folder of [...KEPT, ...PEERS]) {
+      it(folder.split("/").at(-1) ?? folder, async (context) => {
+        if (kernel === undefined) return context.skip(`${backend} does not start: ${why}`);
+        if (!existsSync(folder)) return context.skip(`the peers' numbers are not at hand: ${folder}`);
+        const lines = await checkFolder(folder, kernel);
+        expect(lines.length).toBeGreaterThan(0);
+        expect(lines.filter((line) => !holds(line)).map(render)).toEqual([]);
+      });
+    }
+  });
+}
+
+describe("the comparison", () => {
+  it("never holds for NaN, a wrong length or an error above the tolerance", () => {
+    expect(holds({ quantity: "x", error: Number.NaN, tolerance: 1 })).toBe(false);
+    expect(holds(relativeToLargest("x", [1, 2], [1], 1))).toBe(false);
+    expect(holds(relativeToLargest("x", [1, 2.1], [1, 2], 0.01))).toBe(false);
+    expect(holds(entryByEntry("x", [1, 2.1], [1, 2], 0.01, 0))).toBe(false);
+    expect(holds(entryByEntry("x", [1, 2.01], [1, 2], 0.01, 0))).toBe(true);
+  });
+});
