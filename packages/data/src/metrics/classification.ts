@@ -82,7 +82,7 @@ export function matthews(input: MetricInput): number {
 
 function frequencies(values: ArrayLike<number>): Map<number, number> {
   const found = new Map<number, number>();
-  for (let i = 0; i < values.length; i++) found.set(values[i] as number, (found.get(values[i] as number) ?? 0) + 1);
+  for (const value of Array.from(values)) found.set(value, (found.get(value) ?? 0) + 1);
   return found;
 }
 

@@ -39,7 +39,5 @@ export function averageRanks(values: ArrayLike<number>): Float64Array {
 }
 
 function mean(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i] as number;
-  return sum / values.length;
+  return Array.from(values).reduce((sum, value) => sum + value, 0) / values.length;
 }

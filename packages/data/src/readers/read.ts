@@ -15,7 +15,7 @@ export type Format = (typeof FORMATS)[number];
 export interface ReadOptions extends TsvOptions {
   /** From the file's name when left out. */
   readonly format?: Format | undefined;
-  /** The columns that are needed: Parquet reads no others. */
+  /** The columns that are needed: Parquet reads no others when it has these. */
   readonly columns?: readonly string[] | undefined;
 }
 

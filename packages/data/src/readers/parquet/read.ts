@@ -7,7 +7,7 @@ const LIMITS = { groupRows: 2 ** 24, footerBytes: 2 ** 26 };
 
 /** Options of `readParquet`. */
 export interface ParquetOptions {
-  /** The columns to read; all when left out. Those that the file lacks are passed over. */
+  /** The columns to read, where the file has them all; every column when left out or when one is missing. */
   readonly columns?: readonly string[] | undefined;
 }
 
@@ -24,7 +24,7 @@ interface Flat {
  */
 export async function* readParquet(file: string, options: ParquetOptions = {}): AsyncGenerator<Row> {
   const { source, metadata, flat } = await opened(file);
-  const chosen = flat.filter(({ name }) => options.columns?.includes(name) ?? true);
+  const chosen = chosenOf(flat, options.columns);
   let start = 0;
   for (const group of metadata.row_groups) {
     const end = start + Number(group.num_rows);
@@ -36,6 +36,11 @@ export async function* readParquet(file: string, options: ParquetOptions = {}): 
     for (const [i, record] of rows.entries()) yield { file, line: start + i + 1, record: plain(record) };
     start = end;
   }
+}
+
+function chosenOf(flat: readonly Flat[], wanted: readonly string[] | undefined): readonly Flat[] {
+  const found = flat.filter(({ name }) => wanted?.includes(name));
+  return found.length === wanted?.length ? found : flat;
 }
 
 async function opened(file: string): Promise<{ source: AsyncBuffer; metadata: FileMetaData; flat: Flat[] }> {

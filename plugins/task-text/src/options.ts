@@ -1,0 +1,38 @@
+import { DeftError } from "@deft-js/core";
+import { FORMATS } from "@deft-js/data";
+import { z } from "zod";
+
+const fields = z.strictObject({
+  train: z.string().min(1).describe("the file of training rows: .csv, .tsv, .jsonl, .json or .parquet"),
+  evaluation: z.string().min(1).optional().describe("the file of evaluation rows; a part of the training rows when left out"),
+  evaluationFraction: z.number().gt(0).lt(1).optional().describe("the part of the training rows that is held out, 0.1 when no evaluation file is named"),
+  seed: z.int().default(42).describe("which rows are held out; apart from the run's seed, so that runs compare"),
+  text: z.string().min(1).describe("the column of the text"),
+  pair: z.string().min(1).optional().describe("the column of a second text"),
+  label: z.string().min(1).describe("the column of the label: strings or whole numbers, or numbers with regression"),
+  labels: z.array(z.union([z.string(), z.int()])).min(2).optional().describe("the classes in the order of their indices; found in the training rows and sorted when left out"),
+  regression: z.boolean().default(false).describe("labels are numbers to be met, not classes"),
+  maxLength: z.int().min(4).default(128).describe("tokens of an example, special ones counted"),
+  padToMaxLength: z.boolean().default(false).describe("pads every batch to maxLength instead of to its longest example"),
+  format: z.enum(FORMATS).exclude(["txt"]).optional().describe("of the files; from their names when left out"),
+});
+
+/** The schema of the options; unknown keys are refused. */
+export const textSchema = fields
+  .refine((options) => options.evaluation === undefined || options.evaluationFraction === undefined, { path: ["evaluationFraction"], message: "must be left out where evaluation names a file" })
+  .refine((options) => !options.regression || options.labels === undefined, { path: ["labels"], message: "must be left out for a regression" })
+  .refine((options) => new Set(options.labels?.map(String)).size === (options.labels?.length ?? 0), { path: ["labels"], message: "must name every class once" });
+
+/** Validated options: plain JSON. */
+export type TextOptions = z.output<typeof textSchema>;
+
+/** The options as a caller gives them. */
+export type TextSettings = z.input<typeof textSchema>;
+
+/** Validates options. Throws `options.invalid`. */
+export function textOptions(settings: TextSettings): TextOptions {
+  const result = textSchema.safeParse(settings);
+  if (result.success) return result.data;
+  const issues = result.error.issues.map((issue) => `${issue.path.join(".") || "options"}: ${issue.message}`).join("; ");
+  throw new DeftError("options.invalid", `text: options must fit the schema, got ${issues}. Correct them.`);
+}
