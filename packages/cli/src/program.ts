@@ -1,0 +1,121 @@
+import { readFileSync } from "node:fs";
+import { Command, Option } from "commander";
+import type { RunOptions } from "./actions/run.ts";
+import type { PredictInputs } from "./actions/predict.ts";
+import { EXIT_CODE_MEANINGS } from "./exit-codes.ts";
+import { assignments, collected, positiveInteger } from "./option-values.ts";
+import type { DensityRequest, PredictRequest, RunApi } from "./run-api.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** What the program works with; `finish` takes the exit code of the action that ran. */
+export interface ProgramContext {
+  readonly terminal: Terminal;
+  readonly api: () => Promise<RunApi>;
+  finish(code: number): void;
+}
+
+/** The command line: what there is, and which action does it. Actions are loaded when they are called. */
+export function program(context: ProgramContext): Command {
+  const { terminal } = context;
+  const deft = new Command("deft")
+    .description("Density-efficient fine-tuning of transformers")
+    .version((JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }).version)
+    .option("--verbose", "show the stack of an error")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.write(text),
+      writeErr: (text) => terminal.note(text.trimEnd()),
+      outputError: (text, write) => write(text.replace(/^error: /, "error [options.usage] ")),
+    })
+    .addHelpText("after", `\nExit codes:\n${EXIT_CODE_MEANINGS.map(([code, meaning]) => `  ${String(code).padEnd(4)}${meaning}`).join("\n")}`);
+  addRun(deft, context, "run", "run a recipe");
+  addRun(deft, context, "pretrain", "run a recipe that pretrains a model");
+  addDensity(deft, context);
+  addPredict(deft, context);
+  addInspection(deft, context);
+  return deft;
+}
+
+function addRun(deft: Command, { terminal, api, finish }: ProgramContext, name: string, description: string): void {
+  deft
+    .command(`${name} <recipe>`)
+    .description(description)
+    .option("--set <key=value>", "override a value of the recipe; may be repeated", assignments)
+    .addOption(backendOption())
+    .option("--output <folder>", "the run's folder")
+    .option("--resume", "continue from the last checkpoint in the folder")
+    .option("--quiet", "print errors and one line with the result")
+    .action(async (file: string, options: RunOptions) => {
+      const { runAction } = await import("./actions/run.ts");
+      finish(await runAction({ api: await api(), terminal, file, options }));
+    });
+}
+
+function addDensity(deft: Command, { terminal, api, finish }: ProgramContext): void {
+  deft
+    .command("density <checkpoint>")
+    .description("measure a checkpoint's activation density by layer")
+    .requiredOption("--data <file>", "text to measure on")
+    .option("--column <name>", "the column that holds the text")
+    .option("--adapter <folder>", "an adapter to put on the model")
+    .addOption(backendOption())
+    .option("--max-length <tokens>", "cut texts to this length", positiveInteger)
+    .option("--batch-size <texts>", "texts in a forward pass", positiveInteger)
+    .option("--limit <texts>", "measure on the first texts alone", positiveInteger)
+    .option("--offline", "download nothing")
+    .option("--json", "print the report as JSON")
+    .action(async (checkpoint: string, { json, ...options }: Omit<DensityRequest, "checkpoint"> & { json?: boolean }) => {
+      const { densityAction } = await import("./actions/density.ts");
+      finish(await densityAction({ api: await api(), terminal, request: { ...options, checkpoint }, json }));
+    });
+}
+
+function addPredict(deft: Command, { terminal, api, finish }: ProgramContext): void {
+  deft
+    .command("predict <checkpoint>")
+    .description("classify texts; one line of JSON for each")
+    .option("--adapter <folder>", "an adapter to put on the model")
+    .option("--text <text>", "a text; may be repeated", collected)
+    .option("--pair <text>", "the second text of a pair, once for each --text", collected)
+    .option("--data <file>", "a file of texts")
+    .option("--column <name>", "the column that holds the text")
+    .addOption(backendOption())
+    .option("--max-length <tokens>", "cut texts to this length", positiveInteger)
+    .option("--batch-size <texts>", "texts in a forward pass", positiveInteger)
+    .action(async (checkpoint: string, { text, pair, data, column, ...options }: PredictInputs & Pick<PredictRequest, "adapter" | "backend" | "maxLength" | "batchSize">) => {
+      const { predictAction, predictInputs } = await import("./actions/predict.ts");
+      const inputs = predictInputs({ ...(text && { text }), ...(pair && { pair }), ...(data !== undefined && { data }), ...(column !== undefined && { column }) });
+      finish(await predictAction({ api: await api(), terminal, request: { ...options, ...inputs, checkpoint } }));
+    });
+}
+
+function addInspection(deft: Command, { terminal, api, finish }: ProgramContext): void {
+  deft
+    .command("doctor")
+    .description("show which back-ends start on this machine, and why the others do not")
+    .option("--json", "print the report as JSON")
+    .action(async ({ json }: { json?: boolean }) => {
+      const { doctorAction } = await import("./actions/doctor.ts");
+      finish(await doctorAction({ api: await api(), terminal, json }));
+    });
+  deft
+    .command("plugins [id]")
+    .description("list what the installed plugins bring, or the options of one id")
+    .option("--plugin <name>", "a further plugin: package or file; may be repeated", collected)
+    .action(async (id: string | undefined, { plugin = [] }: { plugin?: string[] }) => {
+      const { pluginsAction } = await import("./actions/plugins.ts");
+      finish(await pluginsAction({ api: await api(), terminal, id, plugins: plugin }));
+    });
+  deft
+    .command("schema")
+    .description("print the JSON Schema of recipes, for editors")
+    .option("--plugin <name>", "a further plugin: package or file; may be repeated", collected)
+    .action(async ({ plugin = [] }: { plugin?: string[] }) => {
+      const { schemaAction } = await import("./actions/schema.ts");
+      finish(await schemaAction({ api: await api(), terminal, plugins: plugin }));
+    });
+}
+
+function backendOption(): Option {
+  return new Option("--backend <id>", "the back-end; `deft doctor` lists them (default: the best that starts)");
+}

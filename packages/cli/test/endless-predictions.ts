@@ -1,0 +1,13 @@
+import { exitWhenFlushed } from "../src/exit.ts";
+import { processTerminal, runCommandLine, type RunApi } from "../src/index.ts";
+
+/** Runs `deft predict` on a model that never ends: only a reader that goes away can stop it. */
+async function* predictTexts(): AsyncIterable<{ text: string; label: string; probabilities: Record<string, number> }> {
+  for (let i = 0; ; i++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    yield { text: `text ${i}`, label: "a", probabilities: { a: 1 } };
+  }
+}
+
+const api = { predictTexts } as unknown as RunApi;
+exitWhenFlushed(await runCommandLine({ argv: ["predict", "model", "--text", "one"], terminal: processTerminal(), api: () => Promise.resolve(api) }));
