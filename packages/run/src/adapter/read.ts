@@ -1,0 +1,109 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { ADAPTER_READER, DeftError, PEFT_METHOD, type HeadKind, type Kernel, type Model, type NamedArray, type PeftMethod, type Attachment } from "@deft-js/core";
+import { currentFolder, readAdapterFolder, readJsonObject, readSafetensors } from "@deft-js/checkpoint";
+import type { Rng } from "@deft-js/tensor";
+import { adapterRecord, HEAD_FILE, RECORD_FILE, STATE_FILE, type AdapterRecord } from "./record.ts";
+
+/** An adapter folder, read: its method and what is needed to attach it. */
+export interface ReadAdapter {
+  readonly path: string;
+  readonly method?: PeftMethod | undefined;
+  readonly record?: AdapterRecord | undefined;
+  /** The trained head under Hugging Face names. */
+  readonly head: ReadonlyMap<string, NamedArray>;
+  /** What the head computes, where the folder tells. */
+  readonly headKind?: HeadKind | undefined;
+  readonly labels?: number | undefined;
+  /** Attaches the method and loads its values. */
+  attach(model: Model, rng: Rng): Attachment | undefined;
+}
+
+/** A head's tensors among an adapter's, by their place in the model. */
+const HEAD_NAME = /^(?:classifier|score|qa_outputs|heads\.[^.]+|(?:\w+\.)?pooler)\./;
+
+/**
+ * Reads a folder of adapters: written by this toolkit, by HF PEFT or by AdapterHub; several lie in subfolders in the order of their names.
+ * @throws DeftError `checkpoint.missing`, `checkpoint.config`, `checkpoint.layout`, `plugin.unknown` for a method that no plugin reads
+ */
+export async function readAdapters(path: string, kernel: Kernel): Promise<readonly ReadAdapter[]> {
+  const folder = await currentFolder(path);
+  if (isAdapter(folder)) return [await readAdapter(folder, kernel)];
+  const inside = existsSync(folder) ? readdirSync(folder).sort().map((name) => join(folder, name)).filter(isAdapter) : [];
+  if (inside.length === 0) throw new DeftError("checkpoint.missing", `${path}: must be an adapter folder, got no adapter_config.json or deft.json in it. Check the path.`);
+  const all: ReadAdapter[] = [];
+  for (const one of inside) all.push(await readAdapter(one, kernel));
+  return all;
+}
+
+function isAdapter(folder: string): boolean {
+  return ["adapter_config.json", RECORD_FILE].some((name) => existsSync(join(folder, name)));
+}
+
+async function readAdapter(path: string, kernel: Kernel): Promise<ReadAdapter> {
+  return existsSync(join(path, "adapter_config.json")) ? readForeign(path, kernel) : readOwn(path, kernel);
+}
+
+/** The `deft` layout: the attachment's own state. */
+async function readOwn(path: string, kernel: Kernel): Promise<ReadAdapter> {
+  const record = adapterRecord(await readJsonObject(join(path, RECORD_FILE), { code: "checkpoint.config" }), join(path, RECORD_FILE));
+  const { tensors } = await readSafetensors(join(path, STATE_FILE));
+  const head = existsSync(join(path, HEAD_FILE)) ? (await readSafetensors(join(path, HEAD_FILE))).tensors : new Map<string, NamedArray>();
+  const method = record.method === undefined ? undefined : kernel.create(PEFT_METHOD, record.method.id, record.method.options);
+  const attach = (model: Model, rng: Rng): Attachment | undefined => {
+    const attachment = method?.attach(model, rng);
+    attachment?.loadState(tensors.values());
+    return attachment;
+  };
+  return { path, method, record, head, headKind: record.head.kind, labels: record.labels.length || undefined, attach };
+}
+
+/** PEFT's and AdapterHub's layouts. */
+async function readForeign(path: string, kernel: Kernel): Promise<ReadAdapter> {
+  const { layout, config, tensors, head: beside, deft } = await readAdapterFolder(path);
+  const record = deft === undefined ? undefined : adapterRecord(deft, join(path, RECORD_FILE));
+  const method = record?.method === undefined ? foreignMethod(path, kernel, layout, config) : kernel.create(PEFT_METHOD, record.method.id, record.method.options);
+  const name = typeof config["name"] === "string" ? config["name"] : (record?.name ?? "default");
+  const head = headTensors(layout === "peft" ? tensors : (beside?.tensors ?? new Map<string, NamedArray>()));
+  const attach = (model: Model, rng: Rng): Attachment => {
+    const attachment = method.attach(model, rng);
+    const own = new Map([...tensors].filter(([key]) => !HEAD_NAME.test(withoutPrefix(key))));
+    const place = attachment.layouts?.[layout];
+    if (place === undefined) throw new DeftError("checkpoint.layout", `${path}: ${method.id} must have the layout ${layout} on this model, got none. Is it the adapter's base model?`);
+    place.read(own, name);
+    return attachment;
+  };
+  return { path, method, record, head, headKind: record?.head.kind ?? guessedHead(head), labels: record?.labels.length || labelsIn(head, beside?.config), attach };
+}
+
+function foreignMethod(path: string, kernel: Kernel, layout: "peft" | "adapterhub", config: Readonly<Record<string, unknown>>): PeftMethod {
+  for (const { id } of kernel.contributions(ADAPTER_READER)) {
+    const reader = kernel.create(ADAPTER_READER, id);
+    const method = reader.layout === layout ? reader.read(config) : undefined;
+    if (method !== undefined) return method;
+  }
+  const kind = config["peft_type"] ?? JSON.stringify((config["config"] as Record<string, unknown> | undefined)?.["architecture"]);
+  throw new DeftError("plugin.unknown", `${path}: some plugin must read this adapter, got ${String(kind)} in ${layout}'s layout. Install the plugin of its method.`);
+}
+
+function withoutPrefix(name: string): string {
+  return name.replace(/^base_model\.model\./, "").replace(/\.modules_to_save(?:\.default)?\./, ".");
+}
+
+function headTensors(tensors: ReadonlyMap<string, NamedArray>): ReadonlyMap<string, NamedArray> {
+  const named = [...tensors].map(([key, array]) => [withoutPrefix(key), array] as const);
+  return new Map(named.filter(([name]) => HEAD_NAME.test(name)).map(([name, array]) => [name, { ...array, name }]));
+}
+
+function guessedHead(head: ReadonlyMap<string, NamedArray>): HeadKind | undefined {
+  if (head.size === 0) return undefined;
+  return [...head.keys()].some((name) => name.startsWith("heads.")) ? "tanh-classification" : "sequence-classification";
+}
+
+/** The number of labels: as AdapterHub says, or the rows of the last layer. */
+function labelsIn(head: ReadonlyMap<string, NamedArray>, config: Readonly<Record<string, unknown>> | undefined): number | undefined {
+  const told = (config?.["config"] as Record<string, unknown> | null | undefined)?.["num_labels"] ?? config?.["num_labels"];
+  if (typeof told === "number") return told;
+  const matrices = [...head].filter(([name, { shape }]) => shape.length === 2 && !name.includes("pooler")).map(([, { shape }]) => shape[0] ?? 0);
+  return matrices.length === 0 ? undefined : Math.min(...matrices);
+}

@@ -1,0 +1,120 @@
+import { join } from "node:path";
+import { DeftError, type Artifact, type Attachment, type NamedArray } from "@deft-js/core";
+import { formatJson, writeAdapterFolder, writeFolderAtomically, writeSafetensors, type FolderFile } from "@deft-js/checkpoint";
+import { finite } from "../run/checkpoints.ts";
+import { HEAD_FILE, RECORD_FILE, STATE_FILE, type AdapterRecord } from "./record.ts";
+
+/** The layouts that an adapter can be written in. */
+export type AdapterLayoutId = AdapterRecord["layout"];
+
+/** How an adapter is written. */
+export interface SaveAdapterOptions {
+  /** Each method's first of peft, adapterhub and deft when left out. */
+  readonly layout?: AdapterLayoutId | undefined;
+  /** The adapter's name in AdapterHub's keys; `default` when left out. */
+  readonly name?: string | undefined;
+}
+
+/**
+ * Writes what is attached to a model, the trained head and deft.json. One method: into the folder itself; several: into `0-ID`, `1-ID`, … within it, in the
+ * order in which they were attached, the head with the first. Without a method the head alone, in the `deft` layout.
+ * @throws DeftError `export.layout` when a method cannot be written in the layout, `checkpoint.*`
+ */
+export async function saveAdapters(path: string, artifact: Artifact, options: SaveAdapterOptions = {}): Promise<void> {
+  const { attachments } = artifact;
+  if (attachments.length <= 1) return saveOne(path, artifact, { ...options, attachment: attachments[0], head: headOf(artifact) });
+  for (const [i, attachment] of attachments.entries())
+    await saveOne(join(path, `${i}-${attachment.method.id}`), artifact, { ...options, attachment, head: i === 0 ? headOf(artifact) : [] });
+}
+
+interface OneAdapter extends SaveAdapterOptions {
+  readonly attachment: Attachment | undefined;
+  readonly head: readonly NamedArray[];
+}
+
+async function saveOne(path: string, artifact: Artifact, { attachment, head, layout = firstLayout(attachment), name = "default" }: OneAdapter): Promise<void> {
+  const record = recordOf(artifact, { layout, name, attachment, head });
+  if (layout === "deft") {
+    const tensors = attachment?.state() ?? [];
+    const files: Record<string, FolderFile> = { [RECORD_FILE]: formatJson(finite(record), RECORD_FILE), [STATE_FILE]: (to) => writeSafetensors(to, tensors) };
+    if (head.length > 0) files[HEAD_FILE] = (to) => writeSafetensors(to, head);
+    return writeFolderAtomically(path, files, { replaceable: (file) => [RECORD_FILE, STATE_FILE, HEAD_FILE].includes(file) });
+  }
+  const written = attachment?.layouts?.[layout];
+  if (attachment === undefined || written === undefined) throw new DeftError("export.layout", `export: ${attachment?.method.id ?? "a head alone"} cannot be written in layout ${layout}. Use layout deft${attachment === undefined ? "" : `, or one of ${Object.keys(attachment.layouts ?? {}).join(", ") || "none"}`}.`);
+  const deft = finite(record) as Record<string, unknown>;
+  const tensors = written.write(name);
+  if (layout === "peft") return writeAdapterFolder(path, { layout, config: peftConfig(written.config(), artifact, head), tensors: [...tensors, ...head.map(peftNamed)], deft });
+  return writeAdapterFolder(path, { layout, config: adapterHubConfig(written.config(), artifact, name), tensors, head: adapterHubHead(artifact, head, name), deft });
+}
+
+function firstLayout(attachment: Attachment | undefined): AdapterLayoutId {
+  const { peft, adapterhub } = attachment?.layouts ?? {};
+  return peft !== undefined ? "peft" : adapterhub !== undefined ? "adapterhub" : "deft";
+}
+
+/** The head's parameters under their Hugging Face names, in file layout. */
+function headOf({ model }: Artifact): readonly NamedArray[] {
+  const names = new Set(model.headParameters().map(({ path }) => path));
+  return names.size === 0 ? [] : [...model.exportParameters()].filter(({ name }) => names.has(name));
+}
+
+function recordOf({ model, source, metrics, task }: Artifact, { layout, name, attachment, head }: { layout: AdapterLayoutId; name: string; attachment: Attachment | undefined; head: readonly NamedArray[] }): AdapterRecord {
+  const training = lastTraining(metrics);
+  return {
+    format: 1,
+    layout,
+    name,
+    method: attachment === undefined ? undefined : { id: attachment.method.id, options: attachment.method.options },
+    base: source,
+    head: { kind: model.head, tensors: head.map((array) => array.name) },
+    labels: training?.labels ?? [],
+    task: task === undefined ? undefined : { [task.id]: task.options },
+    losses: training?.losses,
+  };
+}
+
+/** What the last `finetune` says of itself. */
+function lastTraining(metrics: Artifact["metrics"]): { losses?: unknown[]; labels?: string[] } | undefined {
+  const last = Object.keys(metrics).findLast((key) => /^finetune(-\d+)?$/.test(key));
+  return last === undefined ? undefined : (metrics[last] as { losses?: unknown[]; labels?: string[] });
+}
+
+/** As PEFT saves `modules_to_save`: without its wrapper's name. */
+function peftNamed({ name, ...rest }: NamedArray): NamedArray {
+  return { name: `base_model.model.${name}`, ...rest };
+}
+
+function peftConfig(config: Record<string, unknown>, { model, source }: Artifact, head: readonly NamedArray[]): Record<string, unknown> {
+  const modules = [...new Set(head.map(({ name }) => moduleOf(name)))].sort();
+  return { ...config, base_model_name_or_path: source ?? null, task_type: model.head === "sequence-classification" ? "SEQ_CLS" : null, modules_to_save: modules.length > 0 ? modules : (config["modules_to_save"] ?? null) };
+}
+
+/** `classifier.dense.weight` → `classifier`, `bert.pooler.dense.weight` → `pooler`. */
+function moduleOf(name: string): string {
+  const parts = name.split(".");
+  return (parts.length > 3 ? parts[1] : parts[0]) ?? name;
+}
+
+function adapterHubConfig(config: Record<string, unknown>, artifact: Artifact, name: string): Record<string, unknown> {
+  return { ...config, ...modelOf(artifact, "AdapterModel"), name, version: "3.2.1" };
+}
+
+function modelOf({ model, source }: Artifact, suffix: string): Record<string, unknown> {
+  const type = String(model.config["model_type"] ?? model.family);
+  const prefix = ({ bert: "Bert", roberta: "Roberta", t5: "T5", opt: "OPT" } as Record<string, string>)[type] ?? type;
+  return { hidden_size: model.config["hidden_size"] ?? model.config["d_model"], model_class: `${prefix}${suffix}`, model_name: source ?? null, model_type: type };
+}
+
+/** AdapterHub keeps a flexible head by its configuration and name, a model's own head by its labels. */
+function adapterHubHead(artifact: Artifact, tensors: readonly NamedArray[], name: string): { config: Record<string, unknown>; tensors: readonly NamedArray[] } | undefined {
+  if (tensors.length === 0) return undefined;
+  const labels = lastTraining(artifact.metrics)?.labels ?? [];
+  const count = Math.max(1, labels.length || (tensors.at(-1)?.shape[0] ?? 1));
+  const label2id = Object.fromEntries((labels.length > 0 ? labels : Array.from({ length: count }, (_, i) => `LABEL_${i}`)).map((label, i) => [label, i]));
+  if (artifact.model.head !== "tanh-classification")
+    return { config: { config: null, ...modelOf(artifact, "ForSequenceClassification"), label2id, name: null, num_labels: count, version: "3.2.1" }, tensors };
+  const config = { activation_function: "tanh", bias: true, head_type: "classification", label2id, layers: 2, num_labels: count, use_pooler: false };
+  const renamed = tensors.map((array) => ({ ...array, name: array.name.replace(/^heads\.[^.]+\./, `heads.${name}.`) }));
+  return { config: { config, ...modelOf(artifact, "AdapterModel"), name, version: "3.2.1" }, tensors: renamed };
+}

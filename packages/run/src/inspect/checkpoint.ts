@@ -1,0 +1,62 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { DeftError, type Artifact, type HeadKind, type Kernel } from "@deft-js/core";
+import { readJsonObject } from "@deft-js/checkpoint";
+import { parse } from "yaml";
+import { readFile } from "node:fs/promises";
+import { adapterRecord, RECORD_FILE, type AdapterRecord } from "../adapter/record.ts";
+import { startBackend } from "../backend/start.ts";
+import { loadModel } from "../model/load.ts";
+import { createKernel } from "../plugins/load.ts";
+import { ADAPTER_FOLDER, RECIPE_FILE } from "../run/folder.ts";
+
+/** Which model is looked at: a model folder, a hub name, or the folder of a run, whose model and adapter are then meant. */
+export interface CheckpointRequest {
+  readonly checkpoint: string;
+  /** An adapter folder of this toolkit, HF PEFT or AdapterHub. */
+  readonly adapter?: string | undefined;
+  readonly head?: HeadKind | undefined;
+  readonly backend?: string | undefined;
+  readonly offline?: boolean | undefined;
+  /** A kernel of one's own; one with the installed plugins when left out. */
+  readonly kernel?: Kernel | undefined;
+}
+
+/** A model, loaded, on a back-end that runs. */
+export interface LoadedCheckpoint {
+  readonly artifact: Artifact;
+  readonly kernel: Kernel;
+  /** deft.json of the adapter, where there is one. */
+  readonly record?: AdapterRecord | undefined;
+}
+
+/** Loads what a command looks at. Throws as `loadModel` and `startBackend` do; `checkpoint.missing` for a run that has left neither adapter nor model. */
+export async function loadCheckpoint(request: CheckpointRequest): Promise<LoadedCheckpoint> {
+  const { path, adapter, plugins } = await placesOf(request);
+  const kernel = request.kernel ?? (await createKernel({ plugins }));
+  await startBackend({ kernel, id: request.backend });
+  const record = adapter === undefined ? undefined : await recordIn(adapter);
+  const artifact = await loadModel(path, { kernel, adapter, head: request.head, offline: request.offline });
+  return { artifact, kernel, record };
+}
+
+/** Whether a folder is a run's. */
+export function hasRecipe(folder: string): boolean {
+  return existsSync(join(folder, RECIPE_FILE));
+}
+
+async function placesOf({ checkpoint, adapter }: CheckpointRequest): Promise<{ path: string; adapter?: string | undefined; plugins?: readonly string[] }> {
+  if (!hasRecipe(checkpoint)) return { path: checkpoint, adapter };
+  const { model, plugins } = parse(await readFile(join(checkpoint, RECIPE_FILE), "utf8"), { maxAliasCount: 0 }) as { model?: unknown; plugins?: string[] };
+  const named = plugins === undefined ? {} : { plugins };
+  if (existsSync(join(checkpoint, "model"))) return { path: join(checkpoint, "model"), adapter, ...named };
+  const own = adapter ?? join(checkpoint, ADAPTER_FOLDER);
+  const path = typeof model === "string" ? model : (model as { path?: string } | undefined)?.path;
+  if (path === undefined || !existsSync(own)) throw new DeftError("checkpoint.missing", `${checkpoint}: a run must have an adapter or a model, got neither. Let it finish: \`deft run ${checkpoint} --resume\`.`);
+  return { path, adapter: own, ...named };
+}
+
+async function recordIn(folder: string): Promise<AdapterRecord | undefined> {
+  const file = join(folder, RECORD_FILE);
+  return existsSync(file) ? adapterRecord(await readJsonObject(file, { code: "checkpoint.config" }), file) : undefined;
+}

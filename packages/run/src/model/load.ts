@@ -1,0 +1,123 @@
+import { readFile, stat } from "node:fs/promises";
+import { DeftError, MODEL_FAMILY, type Artifact, type HeadKind, type Kernel, type ModelConfig, type ModelFamily, type TensorSource, type Tokenizer } from "@deft-js/core";
+import { openModelFolder, resolveModel } from "@deft-js/checkpoint";
+import { loadTokenizer } from "@deft-js/data";
+import { Rng } from "@deft-js/tensor";
+import { readAdapters, type ReadAdapter } from "../adapter/read.ts";
+import { packageHint } from "../plugins/packages.ts";
+import { finiteSource, overlaySource } from "./finite.ts";
+
+/** How a model is loaded. */
+export interface LoadModelOptions {
+  /** Brings the model families and methods. */
+  readonly kernel: Kernel;
+  /** What the head computes; the adapter's, or the one that config.json names, when left out. */
+  readonly head?: HeadKind | undefined;
+  /** Number of labels of a classification head; the adapter's or config.json's when left out. */
+  readonly labels?: number | undefined;
+  /** An adapter folder of this toolkit, HF PEFT or AdapterHub, to be attached. */
+  readonly adapter?: string | undefined;
+  readonly revision?: string | undefined;
+  readonly offline?: boolean | undefined;
+  /** Of a new head's values; 42 when left out. */
+  readonly seed?: number | undefined;
+}
+
+/** How a new model is made. */
+export interface InitModelOptions {
+  readonly kernel: Kernel;
+  /** config.json: its content, or its path. */
+  readonly config: ModelConfig | string;
+  /** tokenizer.json, or a folder that holds it. */
+  readonly tokenizer: string;
+  /** `masked-language-model` when left out. */
+  readonly head?: HeadKind | undefined;
+  readonly labels?: number | undefined;
+  readonly seed?: number | undefined;
+}
+
+/** A model folder, open, of which nothing but headers was read: what a run knows before it starts. */
+export interface OpenedModel {
+  readonly folder: string;
+  readonly tokenizer: Tokenizer;
+  /** Builds the model. */
+  build(options: { head?: HeadKind | undefined; labels?: number | undefined }): Promise<Artifact>;
+}
+
+/**
+ * Loads a model with its tokenizer, from a Hugging Face folder or the hub, and attaches an adapter when one is named.
+ * @throws DeftError `checkpoint.*` (`checkpoint.nonfinite` for NaN in the weights), `safetensors.*`, `hub.*`, `tokenizer.*`, `model.*`, `plugin.unknown`
+ */
+export async function loadModel(path: string, options: LoadModelOptions): Promise<Artifact> {
+  return (await openModel(path, options)).build(options);
+}
+
+/** Opens a model folder and its tokenizer, and an adapter folder where one is named; builds nothing yet. */
+export async function openModel(path: string, { kernel, adapter, revision, offline, seed = 42 }: LoadModelOptions): Promise<OpenedModel> {
+  const folder = await resolveModel(path, { revision, offline });
+  const { config, source } = await openModelFolder(folder);
+  const family = familyOf(kernel, config, path);
+  const adapters = adapter === undefined ? [] : await readAdapters(adapter, kernel);
+  const tokenizer = await loadTokenizer(folder);
+  const build: OpenedModel["build"] = async ({ head, labels }) => {
+    const kind = head ?? adapters.map(({ headKind }) => headKind).find((known) => known !== undefined) ?? declaredHead(config);
+    const model = await family.build({ config, head: kind, labels: labels ?? adapters.map((one) => one.labels).find((known) => known !== undefined), source: withHeads(finiteSource(source, folder), adapters), rng: new Rng(seed).fork("model"), headName: headName(adapters) });
+    const rng = new Rng(seed).fork("adapter");
+    const attachments = adapters.flatMap((one, i) => one.attach(model, rng.fork(String(i))) ?? []);
+    return { model, tokenizer, source: folder, attachments, metrics: {} };
+  };
+  return { folder, tokenizer, build };
+}
+
+/** A model of a configuration, initialised at random. Throws `checkpoint.config`, `model.*`, `tokenizer.*`, `plugin.unknown`. */
+export async function initModel(options: InitModelOptions): Promise<Artifact> {
+  const { kernel, tokenizer: tokenizerPath, head = "masked-language-model", labels, seed = 42 } = options;
+  const tokenizer = await loadTokenizer(tokenizerPath);
+  const config = withVocabulary(typeof options.config === "string" ? await readConfig(options.config) : options.config, tokenizer);
+  const model = await familyOf(kernel, config, "model.init").build({ config, head, labels, rng: new Rng(seed).fork("model") });
+  return { model, tokenizer, source: tokenizerPath, attachments: [], metrics: {} };
+}
+
+function withHeads(source: TensorSource, adapters: readonly ReadAdapter[]): TensorSource {
+  return adapters.reduce((under, { head }) => (head.size === 0 ? under : overlaySource(under, head)), source);
+}
+
+function headName(adapters: readonly ReadAdapter[]): string | undefined {
+  for (const { head } of adapters) for (const name of head.keys()) if (name.startsWith("heads.")) return name.split(".")[1];
+  return undefined;
+}
+
+function familyOf(kernel: Kernel, config: ModelConfig, who: string): ModelFamily {
+  const type = String(config["model_type"]);
+  for (const { id } of kernel.contributions(MODEL_FAMILY)) {
+    const family = kernel.create(MODEL_FAMILY, id);
+    if (family.modelTypes.includes(type)) return family;
+  }
+  throw new DeftError("plugin.unknown", `${who}: some plugin must build models of type ${type}, got none that does. To bring one, ${packageHint("model-family", type)}.`);
+}
+
+/** The head that config.json's `architectures` names. */
+function declaredHead({ architectures }: ModelConfig): HeadKind {
+  const name = Array.isArray(architectures) ? String(architectures[0]) : "";
+  if (name.endsWith("ForSequenceClassification")) return "sequence-classification";
+  if (name.endsWith("ForMaskedLM")) return "masked-language-model";
+  return /For(?:CausalLM|ConditionalGeneration)$/.test(name) ? "language-model" : "none";
+}
+
+async function readConfig(path: string): Promise<ModelConfig> {
+  const entry = await stat(path).catch(() => undefined);
+  if (entry?.isFile() !== true || entry.size > 1 << 20) throw new DeftError("checkpoint.config", `${path}: must be a config.json, got ${entry === undefined ? "nothing there" : "something else"}. Check the path.`);
+  try {
+    return JSON.parse(await readFile(path, "utf8")) as ModelConfig;
+  } catch (cause) {
+    throw new DeftError("checkpoint.config", `${path}: must be JSON, got ${(cause as Error).message}. Correct it.`, { cause });
+  }
+}
+
+/** The tokenizer's vocabulary size where the configuration names none; refuses one that is too small. */
+function withVocabulary(config: ModelConfig, { vocabularySize }: Tokenizer): ModelConfig {
+  const told = config["vocab_size"] ?? vocabularySize;
+  if (typeof told === "number" && told < vocabularySize)
+    throw new DeftError("checkpoint.config", `model.init: vocab_size must hold the tokenizer's ${vocabularySize} tokens, got ${told}. Raise it or leave it out.`);
+  return { ...config, vocab_size: told };
+}

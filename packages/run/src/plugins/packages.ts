@@ -1,0 +1,20 @@
+/** Which published package brings what, for the remedy of an unknown id. */
+const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "model-family": { bert: "model-bert", roberta: "model-bert", t5: "model-t5", mt5: "model-t5", opt: "model-opt" },
+  "peft-method": { lora: "peft-lora", adapter: "peft-adapter", prompt: "peft-prompt", prefix: "peft-prefix" },
+  "loss-term": { density: "density-loss" },
+  meter: { density: "density-loss" },
+  task: { glue: "task-glue", text: "task-text", squad: "task-squad" },
+  stage: { quantize: "quantization", prune: "pruning", gate: "ada-deft" },
+  backend: { native: "backend-native", wasm: "backend-wasm", webgpu: "backend-webgpu", "node-gpu": "backend-node-gpu" },
+  reporter: { html: "report-html", tensorboard: "report-tensorboard" },
+};
+
+/** What to do about an id that no installed plugin brings. */
+export function packageHint(point: string, id: string): string {
+  const known = PACKAGES[point];
+  const name = known !== undefined && Object.hasOwn(known, id) ? known[id] : undefined;
+  return name === undefined
+    ? "correct its spelling, or install the plugin that brings it and name it under `plugins`"
+    : `run \`npm install @deft-js/plugin-${name}\``;
+}

@@ -1,0 +1,41 @@
+import type { Artifact, HeadKind, OpenTask, Stage, Task, Tokenizer } from "@deft-js/core";
+import { Rng } from "@deft-js/tensor";
+import { initModel, openModel } from "../model/load.ts";
+import type { Recipe } from "../recipe/open.ts";
+import { openTask } from "../stages/task.ts";
+
+/** A stage that works on a task: the run opens its data before anything begins. */
+type TaskStage = Stage & { readonly task?: Task | undefined };
+
+/**
+ * What a recipe begins with: its data opened and checked, its model built with the head and the labels that the first task needs. Nothing is written.
+ * @throws DeftError what the task throws on its data, and what loading a model throws
+ */
+export async function prepareArtifact({ kernel, content, stages }: Recipe): Promise<Artifact> {
+  const { model, seed } = content;
+  if (typeof model === "object" && "init" in model) {
+    const { init, ...rest } = model;
+    return initModel({ kernel, config: init, seed, ...rest });
+  }
+  const reference = typeof model === "string" ? { path: model } : model;
+  const { path, head, labels, ...where } = reference as { path: string; head?: HeadKind; labels?: number; adapter?: string; revision?: string; offline?: boolean };
+  const opened = await openModel(path, { kernel, seed, ...where });
+  const first = await openTasks(stages, opened.tokenizer, seed);
+  const kind = head ?? first?.task.head ?? (stages.some(({ id }) => id === "pretrain") ? "masked-language-model" : undefined);
+  return opened.build({ head: kind, labels: labels ?? labelsFor(kind, first?.open) });
+}
+
+/** Opens every stage's task. @returns the first */
+async function openTasks(stages: readonly Stage[], tokenizer: Tokenizer, seed: number): Promise<{ task: Task; open: OpenTask } | undefined> {
+  let first: { task: Task; open: OpenTask } | undefined;
+  for (const { task } of stages as readonly TaskStage[]) {
+    if (task === undefined) continue;
+    const open = await openTask(task, { tokenizer, rng: new Rng(seed) });
+    first ??= { task, open };
+  }
+  return first;
+}
+
+function labelsFor(kind: HeadKind | undefined, open: OpenTask | undefined): number | undefined {
+  return kind?.endsWith("-classification") === true && open !== undefined ? Math.max(1, open.labels.length) : undefined;
+}

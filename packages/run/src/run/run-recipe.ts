@@ -1,0 +1,132 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { CORE_VERSION, DeftError, type Artifact, type Reporter, type RunEvent } from "@deft-js/core";
+import { formatJson, writeFileAtomically } from "@deft-js/checkpoint";
+import { lastValueFrom, of } from "rxjs";
+import { saveAdapters } from "../adapter/save.ts";
+import { startBackend } from "../backend/start.ts";
+import { backendOf, openRecipe, type Recipe, type RecipeRequest } from "../recipe/open.ts";
+import { announced } from "../stages/stage.ts";
+import { finite } from "./checkpoints.ts";
+import { RunContext } from "./context.ts";
+import { ADAPTER_FOLDER, checkFolder, defaultFolder, eventsFile, METRICS_FILE, openFolder, RECIPE_FILE } from "./folder.ts";
+import { prepareArtifact } from "./prepare.ts";
+
+/** A run of a recipe. */
+export interface RunRequest extends RecipeRequest {
+  /** Continue the run in `output` (or in `file`, when that is a run's folder) from its last checkpoint. */
+  readonly resume?: boolean | undefined;
+  /** Subscribers beside those that the recipe names. */
+  readonly reporters?: readonly Reporter[] | undefined;
+  /** Aborting stops the run after the step that it is in, with a checkpoint. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a run came to. */
+export interface RunResult {
+  readonly folder: string;
+  /** By stage, as in metrics.json. */
+  readonly metrics: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Runs a recipe. Everything is checked first (recipe, plugins, back-end, data, weights): what is wrong by then leaves no folder. The run's folder
+ * gets recipe.resolved.yaml and events.jsonl at once, checkpoints as they come, metrics.json and the adapter when all stages are done.
+ * @throws DeftError `recipe.*`, `plugin.*`, `backend.*`, `run.interrupted` after an abort, and what the stages throw
+ */
+export async function runRecipe(request: RunRequest): Promise<RunResult> {
+  const { resume = false, signal, reporters = [] } = request;
+  const recipe = await openRecipe(resume ? resumed(request) : request);
+  const folder = recipe.content.output ?? defaultFolder(recipe.name, new Date());
+  checkFolder(folder, resume);
+  const { id, options } = backendOf(recipe.content);
+  const skipped: string[] = [];
+  const backend = await startBackend({ kernel: recipe.kernel, id, options, onSkipped: (report) => skipped.push(`back-end ${report.id} does not start: ${report.why}`) });
+  const artifact = await prepareArtifact(recipe);
+  try {
+    checkAborted(signal, folder);
+    openFolder(folder);
+    await writeText(join(folder, RECIPE_FILE), recipe.text);
+    const context = new RunContext({ kernel: recipe.kernel, seed: recipe.content.seed, folder, resume });
+    const warnings = [...recipe.warnings, ...skipped];
+    return await new RecipeRun({ recipe, context, folder, backend, warnings, reporters: [...recipe.reporters, ...reporters], signal }).run(artifact);
+  } finally {
+    artifact.model.dispose();
+  }
+}
+
+/** The same run again: its own resolved recipe when the file is its folder. */
+function resumed(request: RunRequest): RunRequest {
+  const { file, output } = request;
+  if (file !== undefined && existsSync(join(file, RECIPE_FILE))) return { ...request, file: join(file, RECIPE_FILE), output: output ?? file };
+  return request;
+}
+
+interface RecipeRunOptions {
+  readonly recipe: Recipe;
+  readonly context: RunContext;
+  readonly folder: string;
+  readonly backend: string;
+  readonly warnings: readonly string[];
+  readonly reporters: readonly Reporter[];
+  readonly signal: AbortSignal | undefined;
+}
+
+class RecipeRun {
+  readonly #options: RecipeRunOptions;
+
+  constructor(options: RecipeRunOptions) {
+    this.#options = options;
+  }
+
+  async run(artifact: Artifact): Promise<RunResult> {
+    const { context, folder, signal, reporters } = this.#options;
+    const command = context.command.bind(context);
+    const disconnects = [eventsFile(folder), ...reporters].map((reporter) => reporter.connect({ events: context.events, command, folder }));
+    const stop = (): void => context.command({ type: "stop", reason: "interrupted" });
+    signal?.addEventListener("abort", stop);
+    try {
+      return await this.#stages(artifact);
+    } catch (error) {
+      const code = error instanceof DeftError ? error.code : "internal";
+      this.#emit({ type: "run.failed", time: Date.now(), code, message: error instanceof Error ? error.message : String(error) });
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", stop);
+      for (const disconnect of disconnects) disconnect();
+      context.complete();
+    }
+  }
+
+  async #stages(first: Artifact): Promise<RunResult> {
+    const { recipe, context, folder, backend, warnings, signal } = this.#options;
+    const started = Date.now();
+    this.#emit({ type: "run.started", time: started, seed: recipe.content.seed, backend, folder });
+    for (const message of warnings) this.#emit({ type: "warning", time: Date.now(), message });
+    let artifact = first;
+    for (const stage of recipe.stages) {
+      const from = artifact;
+      artifact = await announced({ id: stage.id, context, artifact, of: recipe.stages.length, run: () => lastValueFrom(of(from).pipe(stage.operator(context))) });
+      checkAborted(signal, folder);
+    }
+    const trained = artifact.metrics["finetune"] !== undefined && (artifact.attachments.length > 0 || artifact.model.headParameters().length > 0);
+    if (trained) await saveAdapters(join(folder, ADAPTER_FOLDER), artifact);
+    const { metrics } = artifact;
+    const about = { name: recipe.name, seed: recipe.content.seed, backend, version: CORE_VERSION, seconds: (Date.now() - started) / 1000 };
+    await writeText(join(folder, METRICS_FILE), formatJson(finite({ run: about, stages: metrics }), METRICS_FILE));
+    this.#emit({ type: "run.completed", time: Date.now(), metrics });
+    return { folder, metrics };
+  }
+
+  #emit(event: RunEvent): void {
+    this.#options.context.emit(event);
+  }
+}
+
+function checkAborted(signal: AbortSignal | undefined, folder: string): void {
+  if (signal?.aborted === true) throw new DeftError("run.interrupted", `run: stopped by an interrupt, got it before the last stage was done. Continue with \`deft run ${resolve(folder)} --resume\`.`);
+}
+
+async function writeText(path: string, text: string): Promise<void> {
+  await writeFileAtomically(path, async (handle) => handle.writeFile(text));
+}

@@ -1,0 +1,96 @@
+import { join } from "node:path";
+import { DeftError, type Artifact, type Contribution, type Encoded, type Kernel, type OpenTask, type Split, type Stage, type StageContext } from "@deft-js/core";
+import { makeSplit, readTexts } from "@deft-js/data";
+import type { OperatorFunction } from "rxjs";
+import { z } from "zod";
+import { saveModel } from "../model/save.ts";
+import { contextOf } from "../run/context.ts";
+import { maskedSplit } from "./masking.ts";
+import { inPipeline, stageOf, withMetrics } from "./stage.ts";
+import { defaultMeters } from "./task.ts";
+import { trainingMetrics, trainingSchema, trainingSettings, type TrainingSettings } from "./training-options.ts";
+import { trainStage } from "./train-stage.ts";
+
+/** Options of `pretrain` in code. */
+export interface PretrainOptions extends TrainingSettings {
+  /** A file of texts: one a line (.txt), or a column of TSV, CSV, JSONL, JSON or Parquet. */
+  readonly text: string;
+  readonly column?: string | undefined;
+  /** A file of texts for evaluation; a share of `text` when left out. */
+  readonly validation?: string | undefined;
+  /** The share of `text` that is held out; 0.05 when left out. */
+  readonly holdOut?: number | undefined;
+  /** Tokens of an example at most, special ones counted; 128 when left out. */
+  readonly maxLength?: number | undefined;
+  /** Share of tokens to be predicted; 0.15 when left out. */
+  readonly maskProbability?: number | undefined;
+}
+
+const schemaOf = (kernel: Kernel) =>
+  z.strictObject({
+    text: z.string().min(1).describe("a file of texts: one a line (.txt), or a column of TSV, CSV, JSONL, JSON or Parquet"),
+    column: z.string().optional().describe("the column of the text; text or sentence when left out"),
+    validation: z.string().optional().describe("a file of texts for evaluation; a share of `text` when left out"),
+    holdOut: z.number().gt(0).lt(1).default(0.05).describe("the share of `text` that is held out"),
+    maxLength: z.int().min(4).default(128).describe("tokens of an example at most"),
+    maskProbability: z.number().gt(0).lt(1).default(0.15).describe("share of tokens to be predicted"),
+    ...trainingSchema(kernel),
+  });
+
+type PretrainRecipe = z.output<ReturnType<typeof schemaOf>>;
+
+/** The stage `pretrain` for a kernel: masked language modelling over all parameters. */
+export function pretrainContribution(kernel: Kernel): Contribution<Stage> {
+  return {
+    id: "pretrain",
+    summary: "Trains all parameters by masked language modelling on texts, and writes a model folder",
+    get options() {
+      return schemaOf(kernel);
+    },
+    create(options: PretrainRecipe) {
+      const { text, column, validation, holdOut, maxLength, maskProbability, ...training } = options;
+      const made = { ...trainingSettings(kernel, training), text, column, validation, holdOut, maxLength, maskProbability };
+      return stageOf("pretrain", options, (artifact, context, name) => pretrainArtifact(artifact, made, { context, name, kernel }));
+    },
+  };
+}
+
+/** The stage `pretrain` in a pipeline that began with `load` or `init`. */
+export function pretrain(options: PretrainOptions): OperatorFunction<Artifact, Artifact> {
+  return inPipeline("pretrain", (artifact, context, name) => pretrainArtifact(artifact, options, { context, name, kernel: contextOf(artifact).kernel }));
+}
+
+/**
+ * Trains every parameter of a model with a masked-language-model head; writes the model to `model` in the run's folder.
+ * @throws DeftError `pretrain.head`, `pretrain.mask`, `task.empty`, those of reading data and training
+ */
+export async function pretrainArtifact(artifact: Artifact, options: PretrainOptions, { context, name, kernel }: { context: StageContext; name: string; kernel: Kernel }): Promise<Artifact> {
+  const { model, attachments } = artifact;
+  if (model.head !== "masked-language-model")
+    throw new DeftError("pretrain.head", `pretrain: the model must have a masked-language-model head, got ${model.head}. Load it with that head.`);
+  const { text: _text, column: _column, validation: _validation, holdOut: _holdOut, maxLength: _maxLength, maskProbability: _probability, ...settings } = options;
+  const task = await corpus(artifact, options, context);
+  const { trainableParameters, ...result } = await trainStage({ artifact, context, name, settings, task, attachments, variables: [...model.parameters().values()], meters: defaultMeters(kernel) });
+  const trained = withMetrics(artifact, "pretrain", { ...trainingMetrics(result), trainableParameters });
+  if (context.folder !== undefined) await saveModel(join(context.folder, "model"), trained);
+  return trained;
+}
+
+async function corpus({ tokenizer }: Artifact, options: PretrainOptions, context: StageContext): Promise<OpenTask> {
+  const { text, validation, holdOut = 0.05, maskProbability: probability = 0.15 } = options;
+  const rng = context.rng.fork("corpus");
+  const all = await encodedTexts(text, options, tokenizer);
+  const order = rng.permutation(all.length);
+  const held = validation === undefined ? Math.max(1, Math.round(all.length * holdOut)) : 0;
+  const examples = (from: number, to: number): Encoded[] => [...order.subarray(from, to)].sort((a, b) => a - b).map((i) => all[i] as Encoded);
+  const split = (name: string, chosen: readonly Encoded[]): Split => maskedSplit(makeSplit({ name, examples: chosen, padId: tokenizer.padId }), { tokenizer, probability, rng });
+  const dev = validation === undefined ? examples(0, held) : await encodedTexts(validation, options, tokenizer);
+  return { train: split("train", examples(held, all.length)), evaluation: [split("dev", dev)], labels: [] };
+}
+
+async function encodedTexts(file: string, { column, maxLength = 128 }: PretrainOptions, tokenizer: Artifact["tokenizer"]): Promise<Encoded[]> {
+  const encoded: Encoded[] = [];
+  for await (const { text } of readTexts(file, { column })) if (text.trim() !== "") encoded.push({ ...tokenizer.encode(text, undefined, maxLength), label: 0 });
+  if (encoded.length === 0) throw new DeftError("task.empty", `pretrain: ${file} must hold texts, got none. Check the file.`);
+  return encoded;
+}
