@@ -2,9 +2,9 @@ import { EventEmitter } from "node:events";
 import { of } from "rxjs";
 import { z } from "zod";
 import { describe, expect, test } from "vitest";
-import { definePlugin, Kernel, LOSS_TERM, METER } from "@deft-js/core";
+import { definePlugin, extensionPoint, Kernel, LOSS_TERM, METER } from "@deft-js/core";
 import { interruptible } from "../src/interrupt.ts";
-import type { PredictRequest, RunRequest } from "../src/index.ts";
+import type { PredictRequest, RunApi, RunRequest } from "../src/index.ts";
 import { deft, deftError, evaluation, noKernel, recorded, report, step } from "./support.ts";
 
 describe("deft run", () => {
@@ -156,6 +156,13 @@ describe("deft plugins and deft schema", () => {
     const { code, out } = await deft(["plugins"], { createKernel });
     expect(code).toBe(0);
     expect(out).toContain("loss-term        density  a term   p 1.2.3\nmeter            density  a meter  p 1.2.3\n");
+  });
+
+  test("knows extension points that run brings", async () => {
+    const OPTIMIZER = extensionPoint<object>("optimizer");
+    const sgd = definePlugin({ name: "s", version: "1.0.0", core: "^0.1", register: (registry) => registry.add(OPTIMIZER, { id: "sgd", summary: "steps", create }) });
+    const { out } = await deft(["plugins"], { createKernel: () => Promise.resolve(new Kernel().use(sgd)), OPTIMIZER } as Partial<RunApi>);
+    expect(out).toContain("optimizer        sgd  steps    s 1.0.0\n");
   });
 
   test("lists the options of an id, and refuses an unknown one", async () => {

@@ -12,15 +12,15 @@ interface Listed {
 /** Lists what the plugins bring, or the options of the contributions with one id; @returns the exit code. Throws `options.usage`. */
 export async function pluginsAction({ api, terminal, id, plugins }: { readonly api: RunApi; readonly terminal: Terminal; readonly id?: string | undefined; readonly plugins: readonly string[] }): Promise<number> {
   const kernel = await api.createKernel({ plugins, from: process.cwd() });
-  const listed = await contributionsOf(kernel);
+  const listed = await contributionsOf(kernel, api);
   const lines = id === undefined ? listLines(listed, kernel) : await optionLines(listed, id);
   for (const line of lines) terminal.line(line);
   return EXIT_CODES.ok;
 }
 
-/** Every contribution to core's extension points. */
-async function contributionsOf(kernel: Kernel): Promise<Listed[]> {
-  const points = Object.values<unknown>(await import("@deft-js/core")).filter(isExtensionPoint);
+/** Every contribution to the extension points that core and run export. */
+async function contributionsOf(kernel: Kernel, api: RunApi): Promise<Listed[]> {
+  const points = [...Object.values<unknown>(await import("@deft-js/core")), ...Object.values<unknown>(api)].filter(isExtensionPoint);
   return points.flatMap((point) => kernel.contributions(point).map((contribution) => ({ point: point.name, contribution })));
 }
 
