@@ -20,7 +20,7 @@ export async function pluginsAction({ api, terminal, id, plugins }: { readonly a
 
 /** Every contribution to the extension points that core and run export. */
 async function contributionsOf(kernel: Kernel, api: RunApi): Promise<Listed[]> {
-  const points = [...Object.values<unknown>(await import("@deft-js/core")), ...Object.values<unknown>(api)].filter(isExtensionPoint);
+  const points = Object.values<unknown>({ ...(await import("@deft-js/core")), ...api }).filter(isExtensionPoint);
   return points.flatMap((point) => kernel.contributions(point).map((contribution) => ({ point: point.name, contribution })));
 }
 
