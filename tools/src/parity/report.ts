@@ -26,9 +26,7 @@ export function largestError(actual: ArrayLike<number>, expected: ArrayLike<numb
 
 /** max |x|. */
 export function largest(x: ArrayLike<number>): number {
-  let top = 0;
-  for (let i = 0; i < x.length; i++) top = Math.max(top, Math.abs(x[i] as number));
-  return top;
+  return Array.from(x).reduce((top, value) => Math.max(top, Math.abs(value)), 0);
 }
 
 /** max |actual − expected| against `share`·max |expected|. */

@@ -97,8 +97,8 @@ struct Jet {
 // f(x) and f′(x) for the activation that the type names. `from_output` gives f′ by y = f(x) alone, where that can be done.
 struct Relu {
   static vf value(vf x) { return x <= 0.f ? splat(0.f) : x; }
-  static Jet jet(vf x) { return {value(x), x <= 0.f ? splat(0.f) : x - x + 1.f}; }
-  static vf from_output(vf y) { return y > 0.f ? splat(1.f) : splat(0.f); }
+  static Jet jet(vf x) { return {value(x), from_output(x)}; }
+  static vf from_output(vf y) { return y <= 0.f ? splat(0.f) : splat(1.f); }
 };
 
 // Φ(x) = ½erfc(−x/√2) by e^(−x²/2)·P(t) for the smaller side, t = (z − k)/(z + k), z = |x|/√2 ≤ 4, P the minimax polynomial of
@@ -123,15 +123,18 @@ inline Normal normal(vf x) {
   return {x < 0.f ? side : 1.f - side, bell};
 }
 
+// −0, and NaN at −∞ as in PyTorch.
+inline vf negative_zero(vf x) { return -(x - x); }
+
 struct Gelu {
   static vf value(vf x) {
     const vf y = x * normal(x).cdf;
-    return x <= GELU_ZERO ? splat(-0.f) : y;
+    return x <= GELU_ZERO ? negative_zero(x) : y;
   }
   static Jet jet(vf x) {
     const Normal at = normal(x);
     const vf cdf = x <= GELU_ZERO ? splat(0.f) : at.cdf;
-    return {x <= GELU_ZERO ? splat(-0.f) : x * at.cdf, cdf + x * INV_SQRT_2PI * at.bell};
+    return {x <= GELU_ZERO ? negative_zero(x) : x * at.cdf, cdf + x * INV_SQRT_2PI * at.bell};
   }
 };
 
@@ -149,7 +152,7 @@ struct GeluNew {
   static vf value(vf x) {
     const vf u = inner(x);
     const Share s = share(u);
-    return x <= GELU_NEW_ZERO ? splat(-0.f) : x * (u < 0.f ? s.down : s.up);
+    return x <= GELU_NEW_ZERO ? negative_zero(x) : x * (u < 0.f ? s.down : s.up);
   }
   static Jet jet(vf x) {
     const vf u = inner(x);
@@ -157,7 +160,7 @@ struct GeluNew {
     const vf cdf = u < 0.f ? s.down : s.up, steep = s.up * s.down;
     const vf rise = GELU_NEW_SCALE * (1.f + 3.f * GELU_NEW_CUBE * x * x);
     // where tanh saturates, 0·∞ must not make a NaN
-    return {x <= GELU_NEW_ZERO ? splat(-0.f) : x * cdf, cdf + (steep == 0.f ? splat(0.f) : 2.f * x * steep * rise)};
+    return {x <= GELU_NEW_ZERO ? negative_zero(x) : x * cdf, cdf + (steep == 0.f ? splat(0.f) : 2.f * x * steep * rise)};
   }
 };
 

@@ -1,0 +1,75 @@
+/**
+ * `npm run bench -- [--json FILE] [--only PATTERN] [--iters 7] [--rounds 2] [--peer PATH] [--backend native]`: times training steps and
+ * inference of the real model and method plugins beside PyTorch in one run, in turns; minima over all repetitions. A row is
+ * `{name, ours_ms, peer_ms, ratio}`, ratio = ours / peer, smaller is better.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { CASES, type BenchCase } from "./cases.ts";
+
+interface Row {
+  readonly name: string;
+  readonly ours_ms: number;
+  readonly peer_ms: number | null;
+  readonly ratio: number | null;
+  readonly ours_rss_mb: number;
+  readonly peer_rss_mb: number | null;
+}
+
+interface Timing {
+  readonly min_ms: number;
+  readonly peak_rss_mb: number;
+}
+
+const { values: args } = parseArgs({
+  options: {
+    json: { type: "string" }, only: { type: "string" }, iters: { type: "string", default: "7" }, rounds: { type: "string", default: "2" }, backend: { type: "string", default: "native" },
+    peer: { type: "string", default: join(import.meta.dirname, "../../../../shared/bench/torch_peer.py") },
+  },
+});
+
+/** A Python that has PyTorch; undefined when there is none, and then the peer's columns stay empty. */
+const python = ["python3", "/usr/bin/python3"].find((command) => spawnSync(command, ["-c", "import torch"], { stdio: "ignore" }).status === 0);
+
+function timed(command: string, argv: readonly string[]): Timing {
+  const { status, stdout, stderr } = spawnSync(command, argv, { encoding: "utf8", maxBuffer: 1 << 26 });
+  const line = stdout.split("\n").findLast((text) => text.startsWith("{"));
+  if (status !== 0 || line === undefined) throw new Error(`bench: ${command} ${argv.join(" ")} must print a timing, got status ${status}: ${stderr.slice(-400)}`);
+  return JSON.parse(line) as Timing;
+}
+
+const ours = (one: BenchCase): Timing =>
+  timed(process.execPath, ["--conditions=@deft-js/source", "--import", "tsx", join(import.meta.dirname, "one.ts"), JSON.stringify({ ...one, iters: Number(args.iters), backend: args.backend })]);
+
+function peer(one: BenchCase): Timing | undefined {
+  if (python === undefined || !existsSync(args.peer)) return undefined;
+  const options = ["--size", one.size, "--method", one.method, "--mode", one.mode, "--batch", String(one.batch), "--seq", String(one.seq), "--iters", args.iters];
+  return timed(python, [args.peer, "bert", ...options, ...(one.density ? ["--density"] : [])]);
+}
+
+/** Ours and the peer's in turns, so that a slow minute hits both; minima of all rounds. */
+function measure(one: BenchCase): Row {
+  const rounds = Array.from({ length: Number(args.rounds) }, () => ({ mine: ours(one), theirs: peer(one) }));
+  const least = (pick: (round: (typeof rounds)[number]) => number | undefined): number | null => {
+    const found = rounds.map(pick).filter((value) => value !== undefined);
+    return found.length === 0 ? null : Math.min(...found);
+  };
+  const ours_ms = least((round) => round.mine.min_ms) as number;
+  const peer_ms = least((round) => round.theirs?.min_ms);
+  return {
+    name: one.name, ours_ms, peer_ms, ratio: peer_ms === null ? null : Number((ours_ms / peer_ms).toFixed(4)),
+    ours_rss_mb: least((round) => round.mine.peak_rss_mb) as number, peer_rss_mb: least((round) => round.theirs?.peak_rss_mb),
+  };
+}
+
+const wanted = CASES.filter(({ name }) => args.only === undefined || new RegExp(args.only).test(name));
+const rows: Row[] = [];
+for (const one of wanted) {
+  const row = measure(one);
+  rows.push(row);
+  console.log(`${row.name.padEnd(36)} ours ${row.ours_ms.toFixed(1).padStart(9)} ms  peer ${(row.peer_ms?.toFixed(1) ?? "-").padStart(9)} ms  ratio ${row.ratio ?? "-"}  peak ${row.ours_rss_mb} / ${row.peer_rss_mb ?? "-"} MB`);
+}
+if (args.json !== undefined) await writeFile(args.json, `${JSON.stringify(rows, null, 2)}\n`);
