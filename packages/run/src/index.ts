@@ -9,9 +9,9 @@ export { predictTexts, type Prediction, type PredictRequest } from "./inspect/pr
 export type { Text, TextSource } from "./inspect/texts.ts";
 export { initModel, loadModel, type InitModelOptions, type LoadModelOptions } from "./model/load.ts";
 export { saveModel } from "./model/save.ts";
-export { builtIn, builtInStages } from "./plugins/builtin.ts";
-export { discoverPlugins } from "./plugins/discover.ts";
-export { createKernel, type KernelOptions } from "./plugins/load.ts";
+export { builtIn, builtInStages } from "./kernel/builtin.ts";
+export { discoverPlugins } from "./kernel/discover.ts";
+export { createKernel, type KernelOptions } from "./kernel/load.ts";
 export { openRecipe, type Recipe, type RecipeRequest } from "./recipe/open.ts";
 export { parseRecipe, type RawRecipe } from "./recipe/parse.ts";
 export { recipeJsonSchema, recipeSchema, type RecipeContent } from "./recipe/schema.ts";

@@ -1,16 +1,105 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import type { Reporter } from "@deft-js/core";
+import { saveTrainingState } from "@deft-js/checkpoint";
 import { expect, test } from "vitest";
-import { makeWorld } from "./support/world.ts";
+import { parse } from "yaml";
+import { makeWorld, type World } from "./support/world.ts";
+
+type Json = Record<string, unknown>;
+
+/** What the stage `evaluate` found on dev. */
+function dev(metrics: Json): { metrics: Record<string, number>; reports: { density: { layers: Json[] } } } {
+  return (metrics["evaluate"] as { evaluations: Record<string, never> }).evaluations["dev"] as never;
+}
 
 test("a recipe leaves the resolved recipe, events, metrics, checkpoints and the adapter", async () => {
   const world = await makeWorld();
   const { folder, metrics } = await world.run();
   expect(folder).toBe(world.path("out"));
   expect(readdirSync(folder).sort()).toEqual(["adapter", "checkpoints", "events.jsonl", "metrics.json", "recipe.resolved.yaml"]);
-  const types = world.events("out").map(({ type }) => type);
-  expect(types[0]).toBe("run.started");
-  expect(types.at(-1)).toBe("run.completed");
+  const events = world.events("out");
+  const types = events.map(({ type }) => type);
+  expect([types[0], types.at(-1)]).toEqual(["run.started", "run.completed"]);
   expect(types.filter((type) => type === "step.completed")).toHaveLength(6);
-  expect(Object.keys(metrics)).toEqual(["finetune", "evaluate"]);
-  console.log(JSON.stringify(metrics["evaluate"]).slice(0, 600));
+  expect(events.filter(({ type }) => type.startsWith("stage."))).toMatchObject([
+    { type: "stage.started", stage: "finetune", index: 0, of: 2 }, { type: "stage.completed", stage: "finetune", index: 0 },
+    { type: "stage.started", stage: "evaluate", index: 1, of: 2 }, { type: "stage.completed", stage: "evaluate", index: 1 },
+  ]);
+  const saved = world.json("out", "metrics.json") as unknown as { run: Json; stages: Json };
+  expect(saved.run).toMatchObject({ name: "recipe", seed: 42, backend: "cpu" });
+  expect(saved.stages).toEqual(JSON.parse(JSON.stringify(metrics)));
+  const { layers } = dev(saved.stages).reports.density;
+  expect(layers.map(({ layer }) => layer)).toEqual([0, 1]);
+  expect(Object.keys(layers[0]!)).toEqual(expect.arrayContaining(["exact", "exactIncludingPadding", "thresholded"]));
+  const finetune = saved.stages["finetune"] as Json;
+  expect(finetune).toMatchObject({ steps: 6, keptStep: 6, labels: ["bad", "good"], losses: [{ density: { weight: 1, padding: "exclude" } }] });
+  const resolved = parse(readFileSync(world.path("out", "recipe.resolved.yaml"), "utf8")) as { model: string; stages: [{ finetune: { task: { text: Json } } }] };
+  expect(resolved.model).toBe(world.path("tiny"));
+  expect(resolved.stages[0].finetune.task.text).toMatchObject({ train: world.path("data", "train.csv"), evaluation: world.path("data", "dev.csv") });
+});
+
+test("the same seed gives the same bits, another seed others, and the resolved recipe is the same run", async () => {
+  const world = await makeWorld();
+  const first = await world.run();
+  const again = await world.run({ output: world.path("again") });
+  const other = await world.run({ output: world.path("other"), set: ["seed=43"] });
+  const resolved = await world.run({ file: world.path("out", "recipe.resolved.yaml"), output: world.path("resolved") });
+  expect(dev(again.metrics)).toEqual(dev(first.metrics));
+  expect(dev(resolved.metrics)).toEqual(dev(first.metrics));
+  expect(dev(other.metrics)).not.toEqual(dev(first.metrics));
+});
+
+test("settings override the recipe, by path and by stage", async () => {
+  const world = await makeWorld();
+  const { metrics } = await world.run({ set: ["finetune.epochs=1", "stages.0.finetune.losses=[]", "finetune.peft={ adapter: { reductionFactor: 4 } }"] });
+  expect(metrics["finetune"]).toMatchObject({ steps: 3, losses: [] });
+  expect(existsSync(world.path("out", "adapter", "adapter.safetensors"))).toBe(true);
+});
+
+/** What a resumed run must have in common with an uninterrupted one: all but the evaluation that an interrupted training ends with. */
+function outcome(world: World, run: string): unknown {
+  const { stages } = world.json(run, "metrics.json") as unknown as { stages: { finetune: Json } };
+  for (const key of ["history", "best"]) Reflect.deleteProperty(stages.finetune, key);
+  return [stages, readFileSync(world.path(run, "adapter", "adapter_model.safetensors")).toString("base64")];
+}
+
+test("an interrupt stops after the step with a checkpoint, and resuming ends where the uninterrupted run does, bit for bit", async () => {
+  const world = await makeWorld();
+  world.content["stages"] = [...(world.content["stages"] as Json[]), { export: { path: "exported", layout: "adapterhub" } }];
+  await world.run({ output: world.path("whole") });
+  const interrupt = new AbortController();
+  const atStepTwo = { id: "interrupt", connect: ({ events }: Parameters<Reporter["connect"]>[0]) => {
+    const subscription = events.subscribe((event) => event.type === "step.completed" && event.step === 2 && interrupt.abort());
+    return () => subscription.unsubscribe();
+  } };
+  await expect(world.run({ signal: interrupt.signal, reporters: [atStepTwo] })).rejects.toMatchObject({ code: "run.interrupted" });
+  expect(readdirSync(world.path("out")).sort()).toEqual(["checkpoints", "events.jsonl", "recipe.resolved.yaml"]);
+  expect(world.events("out").at(-1)).toMatchObject({ type: "run.failed", code: "run.interrupted" });
+  await world.run({ resume: true });
+  expect(outcome(world, "out")).toEqual(outcome(world, "whole"));
+  await world.run({ file: world.path("out"), resume: true });
+  expect(outcome(world, "out")).toEqual(outcome(world, "whole"));
+});
+
+test("a run's folder is not written over, and what holds no run is not resumed", async () => {
+  const world = await makeWorld();
+  await world.run({ set: ["finetune.epochs=1"] });
+  await expect(world.run()).rejects.toMatchObject({ code: "recipe.output" });
+  await expect(world.run({ resume: true, output: world.path("data") })).rejects.toMatchObject({ code: "recipe.resume" });
+  await saveTrainingState(world.path("out", "checkpoints", "0-finetune", "last.safetensors"), { json: { foreign: true }, tensors: [] });
+  await expect(world.run({ resume: true })).rejects.toMatchObject({ code: "checkpoint.state" });
+});
+
+test("early stopping ends the stage, and the best state is kept when asked for", async () => {
+  const world = await makeWorld();
+  const { metrics } = await world.run({ set: ["finetune.epochs=6", "finetune.keep=best", "finetune.earlyStopping={ metric: loss, patience: 1, minDelta: 10 }"] });
+  const finetune = metrics["finetune"] as { steps: number; keptStep: number; best: { step: number }; stopped: string };
+  expect(finetune).toMatchObject({ steps: 6, stopped: expect.stringContaining("loss") as string });
+  expect(finetune.keptStep).toBe(finetune.best.step);
+});
+
+test("a text file of a model folder is no recipe", async () => {
+  const world = await makeWorld();
+  writeFileSync(world.path("other.yaml"), "- a\n- b\n");
+  await expect(world.run({ file: world.path("other.yaml") })).rejects.toMatchObject({ code: "recipe.syntax" });
 });

@@ -7,7 +7,7 @@ import { readFile } from "node:fs/promises";
 import { adapterRecord, RECORD_FILE, type AdapterRecord } from "../adapter/record.ts";
 import { startBackend } from "../backend/start.ts";
 import { loadModel } from "../model/load.ts";
-import { createKernel } from "../plugins/load.ts";
+import { createKernel } from "../kernel/load.ts";
 import { ADAPTER_FOLDER, RECIPE_FILE } from "../run/folder.ts";
 
 /** Which model is looked at: a model folder, a hub name, or the folder of a run, whose model and adapter are then meant. */

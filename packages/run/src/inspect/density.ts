@@ -1,7 +1,7 @@
 import { batchTensors, DeftError, METER, type Meter } from "@deft-js/core";
 import { makeSplit } from "@deft-js/data";
 import { scope } from "@deft-js/tensor";
-import { packageHint } from "../plugins/packages.ts";
+import { packageHint } from "../kernel/packages.ts";
 import { hasRecipe, loadCheckpoint, type CheckpointRequest } from "./checkpoint.ts";
 import { encodedGroups, maxLengthFor, type TextSource } from "./texts.ts";
 

@@ -4,7 +4,7 @@ import { openModelFolder, resolveModel } from "@deft-js/checkpoint";
 import { loadTokenizer } from "@deft-js/data";
 import { Rng } from "@deft-js/tensor";
 import { readAdapters, type ReadAdapter } from "../adapter/read.ts";
-import { packageHint } from "../plugins/packages.ts";
+import { packageHint } from "../kernel/packages.ts";
 import { finiteSource, overlaySource } from "./finite.ts";
 
 /** How a model is loaded. */

@@ -1,6 +1,6 @@
 import { DeftError } from "@deft-js/core";
 import { z } from "zod";
-import { packageHint } from "../plugins/packages.ts";
+import { packageHint } from "../kernel/packages.ts";
 
 type Issue = z.core.$ZodIssue;
 type Node = Record<string, unknown>;

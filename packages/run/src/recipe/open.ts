@@ -1,7 +1,7 @@
 import { basename, dirname, extname, resolve } from "node:path";
 import { DeftError, STAGE, REPORTER, type Kernel, type Plugin, type Reporter, type Stage } from "@deft-js/core";
 import { stringify } from "yaml";
-import { createKernel } from "../plugins/load.ts";
+import { createKernel } from "../kernel/load.ts";
 import { chosen, makeChosen } from "./choice.ts";
 import { recipeError } from "./issues.ts";
 import { applyOverrides } from "./overrides.ts";

@@ -21,7 +21,7 @@ export function applyOverrides(recipe: RawRecipe, overrides: readonly string[]):
 
 function valueOf(text: string, override: string): unknown {
   try {
-    return text === "" ? "" : (parse(text, { maxAliasCount: 0, logLevel: "silent" }) as unknown);
+    return text === "" ? "" : (parse(text, { maxAliasCount: 0, logLevel: "error" }) as unknown);
   } catch (cause) {
     throw new DeftError("recipe.override", `--set: the value must be YAML, got ${JSON.stringify(override)}. Quote it.`, { cause });
   }

@@ -49,7 +49,7 @@ function isTooDeep(text: string): boolean {
 
 function parsed(text: string, who: string): unknown {
   try {
-    const document = parseDocument(text, { uniqueKeys: true, strict: true, prettyErrors: true, logLevel: "silent" });
+    const document = parseDocument(text, { uniqueKeys: true, strict: true, prettyErrors: true, logLevel: "error" });
     const problem = document.errors[0] ?? document.warnings[0];
     if (problem !== undefined) throw problem;
     let aliases = 0;

@@ -1,4 +1,4 @@
-import { DeftError, type Artifact, type Contribution, type Kernel, type Stage } from "@deft-js/core";
+import { DeftError, type Artifact, type Contribution, type Stage } from "@deft-js/core";
 import type { OperatorFunction } from "rxjs";
 import { z } from "zod";
 import { saveAdapters, type AdapterLayoutId } from "../adapter/save.ts";
@@ -20,7 +20,7 @@ const schema = z.strictObject({
 });
 
 /** The stage `export`: writes the adapter or the merged model. */
-export function exportContribution(_kernel: Kernel): Contribution<Stage> {
+export function exportContribution(): Contribution<Stage> {
   return {
     id: "export",
     summary: "Writes the adapter in another library's layout, or the merged model",

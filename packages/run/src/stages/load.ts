@@ -2,7 +2,7 @@ import type { Artifact, Kernel, Plugin, Reporter } from "@deft-js/core";
 import { defer, from, type Observable } from "rxjs";
 import { startBackend } from "../backend/start.ts";
 import { initModel, loadModel, type InitModelOptions, type LoadModelOptions } from "../model/load.ts";
-import { createKernel } from "../plugins/load.ts";
+import { createKernel } from "../kernel/load.ts";
 import { RunContext, withContext } from "../run/context.ts";
 import { eventsFile, openFolder } from "../run/folder.ts";
 

@@ -68,9 +68,8 @@ export async function pretrainArtifact(artifact: Artifact, options: PretrainOpti
   const { model, attachments } = artifact;
   if (model.head !== "masked-language-model")
     throw new DeftError("pretrain.head", `pretrain: the model must have a masked-language-model head, got ${model.head}. Load it with that head.`);
-  const { text: _text, column: _column, validation: _validation, holdOut: _holdOut, maxLength: _maxLength, maskProbability: _probability, ...settings } = options;
   const task = await corpus(artifact, options, context);
-  const { trainableParameters, ...result } = await trainStage({ artifact, context, name, settings, task, attachments, variables: [...model.parameters().values()], meters: defaultMeters(kernel) });
+  const { trainableParameters, ...result } = await trainStage({ artifact, context, name, settings: options, task, attachments, variables: [...model.parameters().values()], meters: defaultMeters(kernel) });
   const trained = withMetrics(artifact, "pretrain", { ...trainingMetrics(result), trainableParameters });
   if (context.folder !== undefined) await saveModel(join(context.folder, "model"), trained);
   return trained;

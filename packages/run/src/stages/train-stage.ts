@@ -22,14 +22,14 @@ export interface StageTraining {
 /** Runs core's training loop as a stage: with checkpoints in the run's folder, where there is one, and early stopping. */
 export async function trainStage(training: StageTraining): Promise<TrainingResult & { readonly trainableParameters: number }> {
   const { artifact, context, name, settings, task, metrics, attachments, variables, losses, meters } = training;
-  const { optimizer = adamW({ learningRate: 3e-4, warmupRatio: 0.06 }), batchSize = 32, earlyStopping: _stopping, ...rest } = settings;
+  const { optimizer = adamW({ learningRate: 3e-4, warmupRatio: 0.06 }), batchSize = 32 } = settings;
   const checkpoints = context.folder === undefined ? undefined : fileCheckpoints(join(context.folder, "checkpoints", name));
   const history = context.resume ? ((await checkpoints?.load("last"))?.history ?? []) : [];
   const disconnect = connectEarlyStopping(settings, { events: context.events, command: (command) => context.command?.(command) }, history);
   try {
     const options = { model: artifact.model, attachments, variables };
     const trainableParameters = trainableVariables(options).reduce((sum, { size }) => sum + size, 0);
-    const result = await train({ ...rest, ...options, task, metrics, losses, meters, optimizer, batchSize, checkpoints, resume: context.resume, rng: context.rng.fork(name), stream: context });
+    const result = await train({ ...settings, ...options, task, metrics, losses, meters, optimizer, batchSize, checkpoints, resume: context.resume, rng: context.rng.fork(name), stream: context });
     return { ...result, trainableParameters };
   } finally {
     disconnect();
