@@ -47,12 +47,13 @@ async function load(): Promise<WasmPackage> {
 
 /** tfjs writes notes on its kernels and on SIMD to the console while it starts: they are for browsers, and are held back. */
 async function quietly<T>(body: () => Promise<T>): Promise<T> {
+  const { console: speaker } = globalThis;
   const names = ["log", "info", "warn"] as const;
-  const spoken = names.map((name) => [name, console[name]] as const);
-  for (const name of names) console[name] = () => undefined;
+  const spoken = names.map((name) => [name, speaker[name]] as const);
+  for (const name of names) speaker[name] = () => undefined;
   try {
     return await body();
   } finally {
-    for (const [name, speak] of spoken) console[name] = speak;
+    for (const [name, speak] of spoken) speaker[name] = speak;
   }
 }
