@@ -18,9 +18,9 @@ export async function writeTask(): Promise<void> {
   await writeFile(join(FOLDER, "train.csv"), csv(reviews(4000, 1, new Set(dev.map(({ text }) => text)))));
 }
 
-/** Writes what the checkpoint is pretrained on: 20 000 paragraphs and the tokenizer. */
+/** Writes what the checkpoint is pretrained on: 40 000 paragraphs and the tokenizer. */
 export async function writeCorpus(): Promise<void> {
   await mkdir(FOLDER, { recursive: true });
-  await writeFile(join(FOLDER, "corpus.txt"), `${corpus(20_000, 3).join("\n")}\n`);
+  await writeFile(join(FOLDER, "corpus.txt"), `${corpus(40_000, 3).join("\n")}\n`);
   await writeFile(join(FOLDER, "tokenizer.json"), JSON.stringify(tokenizerJson().json));
 }

@@ -24,6 +24,12 @@ const OTHERS = ["my friend", "the guide", "my sister", "the owner", "a neighbour
 const REPORTS = ["said that", "thought that", "wrote that", "insisted that"];
 const NEUTRAL = ["we arrived on monday", "it was raining that day", "we paid by card", "they open at nine", "i went there with my sister", "it stands near the station", "we stayed for two days", "a friend had told us about it"];
 
+/** How paragraphs end: the verdict that goes with the opinion before it. */
+const VERDICTS = [
+  ["i would avoid it", "we will never return", "a waste of money", "in short a disappointment", "stay away"],
+  ["i would recommend it", "we will come again", "worth every penny", "in short a delight", "do not miss it"],
+] as const;
+
 /** One sentence with its opinion: 1 = favourable, 0 = unfavourable. */
 export interface Review {
   readonly text: string;
@@ -68,14 +74,17 @@ export function reviews(n: number, seed: number, except: ReadonlySet<string> = n
   return [...found.values()];
 }
 
-/** Text for pretraining: short paragraphs about one topic each, opinions of all kinds. */
+/** Text for pretraining: a review and, as people do, a verdict after it. */
 export function corpus(paragraphs: number, seed: number): string[] {
   const rng = new Rng(seed);
-  return Array.from({ length: paragraphs }, () => Array.from({ length: 1 + rng.integer(3) }, () => review(rng).text).join(" "));
+  return Array.from({ length: paragraphs }, () => {
+    const { text, label } = review(rng);
+    return `${text} ${pick(rng, VERDICTS[label])} .`;
+  });
 }
 
 /** Every word that the language has. */
 export function vocabulary(): string[] {
-  const phrases = [...Object.values(TOPICS).flatMap(({ parts, good, bad }) => [...parts, ...good, ...bad]), ...LIKED, ...DISLIKED, ...DEGREES, ...VERBS, ...OPENINGS, ...OTHERS, ...REPORTS, ...NEUTRAL, "the", "and", ", but", ", yet for me", "not never hardly", "nobody could call", "."];
+  const phrases = [...Object.values(TOPICS).flatMap(({ parts, good, bad }) => [...parts, ...good, ...bad]), ...LIKED, ...DISLIKED, ...DEGREES, ...VERBS, ...OPENINGS, ...OTHERS, ...REPORTS, ...NEUTRAL, ...VERDICTS.flat(), "the", "and", ", but", ", yet for me", "not never hardly", "nobody could call", "."];
   return [...new Set(phrases.flatMap((phrase) => phrase.split(" ")).filter(Boolean))].sort();
 }
