@@ -39,9 +39,19 @@ export interface Review {
 const pick = <T>(rng: Rng, from: readonly T[]): T => from[rng.integer(from.length)] as T;
 const words = (...parts: readonly string[]): string => parts.filter((part) => part !== "").join(" ");
 
+/** How involved the sentences are: the share of negated clauses, and of sentences with one opinion only. */
+interface Style {
+  readonly negated: number;
+  readonly single: number;
+}
+
+/** The corpus has all there is; the task is one that a few hundred steps can learn. */
+const CORPUS: Style = { negated: 0.35, single: 0.6 };
+const TASK: Style = { negated: 0.1, single: 0.9 };
+
 /** A clause of the wished opinion: a word of that opinion, or the opposite word under a negation. */
-function clause(rng: Rng, topic: Topic, favourable: boolean): string {
-  const negated = rng.uniform() < 0.35;
+function clause(rng: Rng, topic: Topic, favourable: boolean, style: Style): string {
+  const negated = rng.uniform() < style.negated;
   const { parts, good, bad } = TOPICS[topic];
   const adjectives = favourable !== negated ? [...good, ...LIKED] : [...bad, ...DISLIKED];
   const subject = words("the", pick(rng, parts));
@@ -50,16 +60,16 @@ function clause(rng: Rng, topic: Topic, favourable: boolean): string {
 }
 
 /** One review: plain, with a contrast whose last clause counts, or with somebody else's opposite opinion in front. */
-export function review(rng: Rng): Review {
+export function review(rng: Rng, style: Style): Review {
   const label = rng.uniform() < 0.5 ? 1 : 0;
   const topic = pick(rng, Object.keys(TOPICS) as Topic[]);
-  const own = clause(rng, topic, label === 1);
+  const own = clause(rng, topic, label === 1, style);
   const kind = rng.uniform();
   const opening = pick(rng, OPENINGS);
-  if (kind < 0.4) return { text: `${words(opening, own)} .`, label };
-  if (kind < 0.6) return { text: `${words(opening, pick(rng, NEUTRAL), "and", own)} .`, label };
-  const other = clause(rng, topic, rng.uniform() < 0.25 ? label === 1 : label === 0);
-  if (kind < 0.8) return { text: `${words(opening, other, ", but", own)} .`, label };
+  if (kind < style.single * (2 / 3)) return { text: `${words(opening, own)} .`, label };
+  if (kind < style.single) return { text: `${words(opening, pick(rng, NEUTRAL), "and", own)} .`, label };
+  const other = clause(rng, topic, rng.uniform() < 0.25 ? label === 1 : label === 0, style);
+  if (kind < (1 + style.single) / 2) return { text: `${words(opening, other, ", but", own)} .`, label };
   return { text: `${words(pick(rng, OTHERS), pick(rng, REPORTS), other, ", yet for me", own)} .`, label };
 }
 
@@ -68,7 +78,7 @@ export function reviews(n: number, seed: number, except: ReadonlySet<string> = n
   const rng = new Rng(seed);
   const found = new Map<string, Review>();
   while (found.size < n) {
-    const made = review(rng);
+    const made = review(rng, TASK);
     if (!except.has(made.text)) found.set(made.text, made);
   }
   return [...found.values()];
@@ -78,7 +88,7 @@ export function reviews(n: number, seed: number, except: ReadonlySet<string> = n
 export function corpus(paragraphs: number, seed: number): string[] {
   const rng = new Rng(seed);
   return Array.from({ length: paragraphs }, () => {
-    const { text, label } = review(rng);
+    const { text, label } = review(rng, CORPUS);
     return `${text} ${pick(rng, VERDICTS[label])} .`;
   });
 }
