@@ -1,6 +1,7 @@
 export * from "./contracts/backend.ts";
 export * from "./contracts/batch.ts";
 export * from "./contracts/meter.ts";
+export * from "./contracts/generation.ts";
 export * from "./contracts/method.ts";
 export * from "./contracts/model.ts";
 export * from "./contracts/reporter.ts";

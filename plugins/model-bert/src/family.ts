@@ -24,6 +24,8 @@ async function build(options: BuildOptions): Promise<Model> {
     specs,
     source: options.source,
     rng: options.rng,
+    weightFormat: options.weightFormat,
+    absent: options.absent,
     names: (name) => fileNames(config, name),
     ignored: ignoredNames(config),
     optionalParts: head.newParts,

@@ -1,7 +1,8 @@
 import type { Rng, Tensor, Variable } from "@deft-js/tensor";
 import type { Batch } from "./batch.ts";
 import type { Site, SiteKind, ForwardContext } from "./site.ts";
-import type { Weight } from "./weight.ts";
+import type { Decoding } from "./generation.ts";
+import type { Weight, WeightFormat } from "./weight.ts";
 
 /** One MLP activation tapped during a forward pass. */
 export interface TappedActivation {
@@ -49,6 +50,11 @@ export interface Model {
   forward(batch: Batch, taps?: Taps, context?: ForwardContext): ForwardResult;
   /** The task's loss for the logits and the batch's labels (cross entropy, or squared error for one label). */
   loss(result: ForwardResult, batch: Batch): Tensor;
+  /**
+   * Begins generation from a batch's inputs, in evaluation mode; absent where the head generates nothing.
+   * @throws DeftError `model.head` when the head is not `language-model`
+   */
+  decode?(batch: Batch): Decoding;
   /** Every parameter by its Hugging Face name (values as held: matrices [dIn, dOut]; `exportParameters` transposes back). */
   parameters(): ReadonlyMap<string, Variable>;
   /** The parameters of the trainable head, by name; empty when the head is frozen by nature (tied language-model heads). */
@@ -91,6 +97,10 @@ export interface BuildOptions {
   readonly rng: Rng;
   /** The name of a new `tanh-classification` head in parameter paths (`heads.NAME.1.weight`); `default` when left out. */
   readonly headName?: string | undefined;
+  /** How the matrix of the linear site with this path is held; dense where it gives nothing. Encoded as it is read, so that one dense matrix at a time is alive. */
+  readonly weightFormat?: ((path: string) => WeightFormat | undefined) | undefined;
+  /** Linear sites whose weights are never read, since the block that they stand in is skipped; running one is an error (`weight.absent`). */
+  readonly absent?: ((path: string) => boolean) | undefined;
 }
 
 /** Builds models of some `model_type`s. */

@@ -37,6 +37,8 @@ export interface EmbeddingInput {
   readonly tokenTypeIds?: Tensor | undefined;
   /** Added to every position id: how many keys stand before the first token (prefix tuning in some libraries). */
   readonly positionOffset?: number;
+  /** How many positions of these rows a key/value cache already holds; the mask covers them too, [batch, past + seq]. 0 when left out. */
+  readonly past?: number | undefined;
   /** Rows put in front of the token embeddings before positions, types and norms are applied, [rows, dModel] (prompt tuning). */
   readonly prompt?: Tensor | undefined;
 }
@@ -58,6 +60,11 @@ export interface AttentionInput {
   readonly mask?: Tensor | undefined;
   /** Added to the scores, [1 or batch, heads, queries, keys]. */
   readonly bias?: Tensor | undefined;
+  /**
+   * The model's relative position bias for other spans than the present one, [1, heads, queries, keys]: query i stands at position
+   * queryOffset + i, key j at j. Absent where the model has none. Who puts keys in front says with it what stands in `bias`.
+   */
+  relativeBias?(span: { readonly queries: number; readonly keys: number; readonly queryOffset: number }): Tensor;
   readonly heads: number;
   /** Factor of q·kᵀ. */
   readonly scale: number;

@@ -14,3 +14,16 @@ export interface Weight {
   dense(): Tensor;
   dispose(): void;
 }
+
+/** A way of holding the matrices of linear layers, configured: a quantization, a mask. */
+export interface WeightFormat {
+  /** The format's id: `nf4`, `int8`, … */
+  readonly id: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  /**
+   * Encodes one matrix.
+   * @param path the linear site's path
+   * @param values in file layout, [dOut, dIn] row by row; not kept
+   */
+  encode(path: string, values: Float32Array, shape: { readonly dOut: number; readonly dIn: number }): Weight;
+}

@@ -5,6 +5,7 @@ import type { ModelFamily } from "../contracts/model.ts";
 import type { Stage } from "../contracts/stage.ts";
 import type { Task } from "../contracts/task.ts";
 import type { Backend } from "../contracts/backend.ts";
+import type { WeightFormat } from "../contracts/weight.ts";
 import type { Reporter } from "../contracts/reporter.ts";
 
 /** A typed extension point: plugins add contributions to it under string ids. */
@@ -42,6 +43,8 @@ export const ADAPTER_READER: ExtensionPoint<AdapterConfigReader> = extensionPoin
 export const LOSS_TERM: ExtensionPoint<LossTerm> = extensionPoint("loss-term");
 /** What evaluation measures besides the task's metrics. */
 export const METER: ExtensionPoint<Meter> = extensionPoint("meter");
+/** Formats of linear layers' weights. */
+export const WEIGHT_FORMAT: ExtensionPoint<WeightFormat> = extensionPoint("weight-format");
 /** Tasks. */
 export const TASK: ExtensionPoint<Task> = extensionPoint("task");
 /** Stages of a pipeline. */

@@ -1,3 +1,4 @@
+export { AbsentWeight } from "./absent-weight.ts";
 export { evaluationContext, trainingContext, contextDropout } from "./context.ts";
 export { DenseWeight } from "./dense-weight.ts";
 export { activatedLinear, LinearSite, type ActivatedLinear, type LinearPlace } from "./linear-site.ts";

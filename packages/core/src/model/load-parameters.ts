@@ -1,5 +1,7 @@
 import { DeftError, Variable, type Rng } from "@deft-js/tensor";
-import type { TensorSource } from "../contracts/model.ts";
+import type { BuildOptions, TensorSource } from "../contracts/model.ts";
+import type { Weight } from "../contracts/weight.ts";
+import { AbsentWeight } from "./absent-weight.ts";
 import { transposeMatrix } from "./transpose-matrix.ts";
 
 /** How a parameter starts when no source has it. */
@@ -11,7 +13,7 @@ export interface ParameterSpec {
   readonly name: string;
   /** Its shape in the file: [dOut, dIn] for the matrix of a linear layer. */
   readonly shape: readonly number[];
-  /** Whether it is the matrix of a linear layer: held transposed, [dIn, dOut]. */
+  /** Whether it is the matrix of a linear layer, NAME = PATH.weight: held transposed, [dIn, dOut], or in another format. */
   readonly matrix?: boolean;
   readonly initial: Initial;
   /** The part it belongs to; a part of `optionalParts` that the source lacks wholly is initialised. `base` when left out. */
@@ -21,7 +23,7 @@ export interface ParameterSpec {
 }
 
 /** What `loadParameters` is told. */
-export interface LoadOptions {
+export interface LoadOptions extends Pick<BuildOptions, "weightFormat" | "absent"> {
   /** Who speaks in errors: the family's name. */
   readonly who: string;
   readonly specs: readonly ParameterSpec[];
@@ -39,6 +41,8 @@ export interface LoadOptions {
 export interface LoadedParameters {
   /** By Hugging Face name, in the order of the specs; matrices [dIn, dOut]. All frozen when they come from a source. */
   readonly variables: Map<string, Variable>;
+  /** Matrices that are held in another format than dense, by the linear site's path. */
+  readonly weights: ReadonlyMap<string, Weight>;
   /** The parts that the source lacked, and which therefore are initialised. */
   readonly initialised: ReadonlySet<string>;
 }
@@ -52,17 +56,49 @@ export async function loadParameters(options: LoadOptions): Promise<LoadedParame
   const found = source === undefined ? new Map<string, string>() : matchNames(options, source);
   const initialised = new Set(specs.filter((spec) => !found.has(spec.name)).map(partOf));
   const variables = new Map<string, Variable>();
+  const weights = new Map<string, Weight>();
   try {
     for (const spec of specs) {
-      const fileName = found.get(spec.name);
-      const values = source === undefined || fileName === undefined ? initialValues(spec, options.rng) : await readValues(options.who, spec, source, fileName);
-      variables.set(spec.name, Variable.from(spec.name, values, heldShape(spec), { trainable: source === undefined }));
+      const weight = await otherWeight(options, spec, found.get(spec.name));
+      if (weight === undefined) variables.set(spec.name, Variable.from(spec.name, await heldValues(options, spec, found.get(spec.name)), heldShape(spec), { trainable: source === undefined }));
+      else weights.set(sitePath(spec), weight);
     }
   } catch (error) {
-    for (const variable of variables.values()) variable.dispose();
+    for (const made of [...variables.values(), ...weights.values()]) made.dispose();
     throw error;
   }
-  return { variables, initialised };
+  return { variables, weights, initialised };
+}
+
+const sitePath = ({ name }: ParameterSpec): string => name.replace(/\.weight$/, "");
+
+/** The weight of a linear layer that is absent or held in another format; undefined for what is held dense. */
+async function otherWeight(options: LoadOptions, spec: ParameterSpec, fileName: string | undefined): Promise<Weight | undefined> {
+  if (spec.matrix !== true) return undefined;
+  const [dOut = 0, dIn = 0] = spec.shape;
+  const path = sitePath(spec);
+  if (options.absent?.(path) === true) return new AbsentWeight(path, [dIn, dOut]);
+  const format = options.weightFormat?.(path);
+  return format?.encode(path, await fileValues(options, spec, fileName), { dOut, dIn });
+}
+
+/** Values in held layout: matrices [dIn, dOut]. */
+async function heldValues(options: LoadOptions, spec: ParameterSpec, fileName: string | undefined): Promise<Float32Array> {
+  if (options.source === undefined || fileName === undefined) return initialValues(spec, options.rng);
+  const values = await fileValues(options, spec, fileName);
+  return spec.matrix === true ? transposeMatrix(values, spec.shape[0] ?? 0, spec.shape[1] ?? 0) : values.slice();
+}
+
+/** Values in file layout, read or initialised; the caller must not keep them. */
+async function fileValues({ who, source, rng }: LoadOptions, spec: ParameterSpec, fileName: string | undefined): Promise<Float32Array> {
+  if (source === undefined || fileName === undefined) {
+    const values = initialValues(spec, rng);
+    return spec.matrix === true ? transposeMatrix(values, spec.shape[1] ?? 0, spec.shape[0] ?? 0) : values;
+  }
+  const values = await source.read(fileName);
+  const size = spec.shape.reduce((n, d) => n * d, 1);
+  if (values.length !== size) throw new DeftError("checkpoint.shape", `${who}: ${fileName} must hold ${size} values, got ${values.length}. The file may be damaged.`);
+  return values;
 }
 
 const partOf = (spec: ParameterSpec): string => spec.part ?? "base";
@@ -95,13 +131,6 @@ function checkShape(who: string, spec: ParameterSpec, source: TensorSource, file
   const shape = source.shape(fileName);
   if (shape.length !== spec.shape.length || shape.some((n, i) => n !== spec.shape[i]))
     throw new DeftError("checkpoint.shape", `${who}: ${fileName} must have shape [${spec.shape}], got [${shape}]. Check that config.json (sizes, number of labels) belongs to these weights.`);
-}
-
-async function readValues(who: string, spec: ParameterSpec, source: TensorSource, fileName: string): Promise<Float32Array> {
-  const values = await source.read(fileName);
-  const size = spec.shape.reduce((n, d) => n * d, 1);
-  if (values.length !== size) throw new DeftError("checkpoint.shape", `${who}: ${fileName} must hold ${size} values, got ${values.length}. The file may be damaged.`);
-  return spec.matrix === true ? transposeMatrix(values, spec.shape[0] ?? 0, spec.shape[1] ?? 0) : values.slice();
 }
 
 /** Values in held layout, from a stream of the parameter's own, so that they do not depend on what else is initialised. */

@@ -12,12 +12,14 @@ import { transposeMatrix } from "./transpose-matrix.ts";
 export class ModelParts {
   readonly #specs: readonly ParameterSpec[];
   readonly #variables: Map<string, Variable>;
+  readonly #weights: ReadonlyMap<string, Weight>;
   readonly #sites: Site[] = [];
   readonly #linears = new Map<string, LinearSite>();
 
   constructor(specs: readonly ParameterSpec[], loaded: LoadedParameters) {
     this.#specs = specs;
     this.#variables = loaded.variables;
+    this.#weights = loaded.weights;
   }
 
   /** The parameter with this name. Throws `model.parameter` when the specs have none. */
@@ -34,9 +36,9 @@ export class ModelParts {
     return site;
   }
 
-  /** Adds a linear site over the parameters PATH.weight and, where there is one, PATH.bias. */
+  /** Adds a linear site over the parameters PATH.weight (in whatever format it was loaded) and, where there is one, PATH.bias. */
   linear(place: LinearPlace): LinearSite {
-    const weight = new DenseWeight(this.parameter(`${place.path}.weight`));
+    const weight = this.#weights.get(place.path) ?? new DenseWeight(this.parameter(`${place.path}.weight`));
     const site = new LinearSite(place, weight, this.#variables.get(`${place.path}.bias`));
     this.#sites.push(site as unknown as Site);
     this.#linears.set(place.path, site);

@@ -1,0 +1,1 @@
+export { adaDeftPlugin, adaDeftPlugin as default } from "./plugin.ts";

@@ -1,0 +1,1 @@
+export { backendNodeGpuPlugin, backendNodeGpuPlugin as default } from "./plugin.ts";

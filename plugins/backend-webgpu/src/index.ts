@@ -1,0 +1,1 @@
+export { backendWebgpuPlugin, backendWebgpuPlugin as default } from "./plugin.ts";

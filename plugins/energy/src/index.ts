@@ -1,0 +1,1 @@
+export { energyPlugin, energyPlugin as default } from "./plugin.ts";

@@ -1,0 +1,1 @@
+export { modelOptPlugin, modelOptPlugin as default } from "./plugin.ts";

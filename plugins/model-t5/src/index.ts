@@ -1,0 +1,1 @@
+export { modelT5Plugin, modelT5Plugin as default } from "./plugin.ts";

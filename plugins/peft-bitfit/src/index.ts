@@ -1,0 +1,1 @@
+export { peftBitfitPlugin, peftBitfitPlugin as default } from "./plugin.ts";

@@ -1,0 +1,1 @@
+export { peftDoraPlugin, peftDoraPlugin as default } from "./plugin.ts";

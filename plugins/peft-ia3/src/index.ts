@@ -1,0 +1,1 @@
+export { peftIa3Plugin, peftIa3Plugin as default } from "./plugin.ts";

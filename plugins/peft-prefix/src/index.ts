@@ -1,0 +1,1 @@
+export { peftPrefixPlugin, peftPrefixPlugin as default } from "./plugin.ts";

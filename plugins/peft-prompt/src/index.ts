@@ -1,0 +1,1 @@
+export { peftPromptPlugin, peftPromptPlugin as default } from "./plugin.ts";

@@ -1,0 +1,1 @@
+export { pruningPlugin, pruningPlugin as default } from "./plugin.ts";

@@ -1,0 +1,1 @@
+export { quantizationPlugin, quantizationPlugin as default } from "./plugin.ts";

@@ -1,0 +1,1 @@
+export { reportHtmlPlugin, reportHtmlPlugin as default } from "./plugin.ts";

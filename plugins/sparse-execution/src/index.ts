@@ -1,0 +1,1 @@
+export { sparseExecutionPlugin, sparseExecutionPlugin as default } from "./plugin.ts";

@@ -1,0 +1,1 @@
+export { taskSquadPlugin, taskSquadPlugin as default } from "./plugin.ts";
