@@ -1,5 +1,6 @@
 export * from "./contracts/backend.ts";
 export * from "./contracts/batch.ts";
+export * from "./contracts/execution.ts";
 export * from "./contracts/meter.ts";
 export * from "./contracts/generation.ts";
 export * from "./contracts/method.ts";

@@ -27,8 +27,8 @@ export class ToyLayer {
     this.#afterAttention = parts.site({ ...place, kind: "residual", path: `${path}.attention.output`, role: "attention", dIn: d, dOut: d });
     this.#mlp = parts.site({ ...place, kind: "mlp", path: `${path}.mlp`, dIn: d, dOut: d });
     const site = parts.site({ ...place, kind: "activation", path: `${path}.intermediate.act`, dIn: dFf, dOut: dFf });
-    this.#up = { linear: parts.linear({ ...place, path: `${path}.intermediate.dense` }), site, activation: "relu" };
-    this.#down = parts.linear({ ...place, path: `${path}.output.dense` });
+    this.#up = { linear: parts.linear({ ...place, path: `${path}.intermediate.dense`, role: "mlp-up" }), site, activation: "relu" };
+    this.#down = parts.linear({ ...place, path: `${path}.output.dense`, role: "mlp-down" });
     this.#afterMlp = parts.site({ ...place, kind: "residual", path: `${path}.output`, role: "mlp", dIn: d, dOut: d });
   }
 

@@ -34,7 +34,7 @@ export class EncoderLayer {
     const path = `${config.modelType}.encoder.layer.${layer}`;
     const { hiddenSize: d, intermediateSize: f, activation } = config;
     const place = { stack: "encoder", layer } as const;
-    const linear = (name: string): LinearSite => parts.linear({ ...place, path: `${path}.${name}` });
+    const linear = (name: string, role?: "mlp-up" | "mlp-down"): LinearSite => parts.linear({ ...place, path: `${path}.${name}`, role });
     const residual = (name: string, role: "attention" | "mlp"): Residual => ({
       site: parts.site({ ...place, kind: "residual", path: `${path}.${name}`, role, dIn: d, dOut: d }),
       norm: layerNorm(parts, config, `${path}.${name}.LayerNorm`),
@@ -47,10 +47,10 @@ export class EncoderLayer {
     this.#output = linear("attention.output.dense");
     this.#afterAttention = residual("attention.output", "attention");
     this.#mlp = parts.site({ ...place, kind: "mlp", path: `${path}.mlp`, dIn: d, dOut: d });
-    const up = linear("intermediate.dense");
+    const up = linear("intermediate.dense", "mlp-up");
     const site = parts.site({ ...place, kind: "activation", path: `${path}.intermediate.intermediate_act_fn`, dIn: f, dOut: f });
     this.#up = { linear: up, site, activation };
-    this.#down = linear("output.dense");
+    this.#down = linear("output.dense", "mlp-down");
     this.#afterMlp = residual("output", "mlp");
   }
 

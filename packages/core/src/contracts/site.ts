@@ -1,4 +1,4 @@
-import type { Tensor } from "@deft-js/tensor";
+import type { Tensor, Variable } from "@deft-js/tensor";
 import type { Weight } from "./weight.ts";
 
 /** How a forward pass is run: what is random, and from which stream. */
@@ -92,6 +92,9 @@ export type Around<K extends SiteKind> = (
 /** Where a wrapper stands: `pre` nearest to the base function, `post` outermost; within one, later installed is further out. */
 export type WrapOrder = "pre" | "normal" | "post";
 
+/** See `Site.role`. */
+export type SiteRole = "attention" | "cross-attention" | "mlp" | "mlp-up" | "mlp-gate" | "mlp-down";
+
 /** A place in a model where a method may step in. */
 export interface Site<K extends SiteKind = SiteKind> {
   readonly kind: K;
@@ -101,13 +104,18 @@ export interface Site<K extends SiteKind = SiteKind> {
   readonly stack: "encoder" | "decoder";
   /** The layer's number within its stack; undefined outside the layers. */
   readonly layer?: number | undefined;
-  /** What the sublayer is, for residual and attention sites: `attention`, `cross-attention` or `mlp`. */
-  readonly role?: "attention" | "cross-attention" | "mlp" | undefined;
+  /**
+   * What the sublayer is, for residual and attention sites: `attention`, `cross-attention` or `mlp`. Of a linear site, which of the MLP's matrices:
+   * `mlp-up` [dModel, dFf], `mlp-gate` beside it in gated MLPs (its output goes into the activation), `mlp-down` [dFf, dModel].
+   */
+  readonly role?: SiteRole | undefined;
   /** Size of the last axis going in and coming out, where fixed. */
   readonly dIn: number;
   readonly dOut: number;
   /** The weight of a linear site. */
   readonly weight?: Weight | undefined;
+  /** The bias of a linear site, [dOut], where it has one. */
+  readonly bias?: Variable | undefined;
   /** Installs a wrapper and returns its undo; undo works in any order. */
   wrap(around: Around<K>, order?: WrapOrder): () => void;
 }

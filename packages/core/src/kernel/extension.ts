@@ -4,6 +4,7 @@ import type { Meter } from "../contracts/meter.ts";
 import type { ModelFamily } from "../contracts/model.ts";
 import type { Stage } from "../contracts/stage.ts";
 import type { Task } from "../contracts/task.ts";
+import type { Execution } from "../contracts/execution.ts";
 import type { Backend } from "../contracts/backend.ts";
 import type { WeightFormat } from "../contracts/weight.ts";
 import type { Reporter } from "../contracts/reporter.ts";
@@ -45,6 +46,8 @@ export const LOSS_TERM: ExtensionPoint<LossTerm> = extensionPoint("loss-term");
 export const METER: ExtensionPoint<Meter> = extensionPoint("meter");
 /** Formats of linear layers' weights. */
 export const WEIGHT_FORMAT: ExtensionPoint<WeightFormat> = extensionPoint("weight-format");
+/** Ways of running a model's layers otherwise than densely. */
+export const EXECUTION: ExtensionPoint<Execution> = extensionPoint("execution");
 /** Tasks. */
 export const TASK: ExtensionPoint<Task> = extensionPoint("task");
 /** Stages of a pipeline. */

@@ -1,7 +1,7 @@
 import { DeftError, readAsync, scope, type Tensor } from "@deft-js/tensor";
 import type { HostBatch } from "../contracts/batch.ts";
 import type { Meter } from "../contracts/meter.ts";
-import type { Model } from "../contracts/model.ts";
+import type { Model, Taps } from "../contracts/model.ts";
 import type { Predictions, Split, Task } from "../contracts/task.ts";
 import type { EvaluationCompleted, RunEvent } from "../events/events.ts";
 import { batchTensors } from "./batch-tensors.ts";
@@ -82,8 +82,17 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationComp
   return event;
 }
 
-async function pass({ model, split, batchSize = 32, meters, wants, visit }: Pass): Promise<void> {
-  const taps = unionTaps(meters.map((meter) => meter.taps));
+async function pass(options: Pass): Promise<void> {
+  const { model, meters } = options;
+  const undo = meters.map((meter) => meter.begin?.(model));
+  try {
+    await passes(options, unionTaps(meters.map((meter) => meter.taps)));
+  } finally {
+    for (const end of undo) end?.();
+  }
+}
+
+async function passes({ model, split, batchSize = 32, meters, wants, visit }: Pass, taps: Taps): Promise<void> {
   let row = 0;
   for (const host of split.batches({ batchSize })) {
     const [logits, loss] = scope(() => {
