@@ -12,6 +12,7 @@ export * from "./contracts/task.ts";
 export * from "./contracts/weight.ts";
 export * from "./events/events.ts";
 export { RunStream } from "./events/stream.ts";
+export * from "./generation/index.ts";
 export * from "./kernel/extension.ts";
 export { Kernel } from "./kernel/kernel.ts";
 export { definePlugin, type Plugin, type PluginDefinition, type Registry } from "./kernel/plugin.ts";

@@ -1,6 +1,8 @@
 export { readFixtureBatch, readFixtureJson, readFixtureTensors, type Tensors } from "./golden/fixture.ts";
 export { ConformanceError, type Check } from "./check.ts";
 export { compareTensors, demandClose, maxAbs, sameBits, type Comparison, type ComparisonResult } from "./compare.ts";
+export { modelParityChecks, type ModelParitySubject } from "./golden/model-parity.ts";
+export type { GoldenForward } from "./golden/outputs.ts";
 export { peftParityChecks, type PeftParitySubject } from "./golden/parity.ts";
 export { gradientCheck, tapeGradients, type GradientCheck } from "./gradient-check.ts";
 export { lossTermChecks, type LossTermSubject } from "./loss-term/index.ts";

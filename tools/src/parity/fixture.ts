@@ -50,6 +50,7 @@ export function toBatch(from: FixtureBatch, config: ModelConfig): Batch {
   const size = from.input_ids.length;
   const seq = from.input_ids[0]?.length ?? 0;
   const flat = from.labels.flat();
+  const labelSeq = Array.isArray(from.labels[0]) ? from.labels[0].length : undefined;
   const regression = config["num_labels"] === 1 || flat.some((label) => !Number.isInteger(label));
   return {
     size,
@@ -57,6 +58,6 @@ export function toBatch(from: FixtureBatch, config: ModelConfig): Batch {
     inputIds: intTensor(from.input_ids.flat(), [size, seq]),
     attentionMask: tensor(from.attention_mask.flat(), [size, seq]),
     tokenTypeIds: from.token_type_ids && intTensor(from.token_type_ids.flat(), [size, seq]),
-    ...(regression ? { scores: tensor(flat, [size]) } : { labels: intTensor(flat, [size]) }),
+    ...(regression ? { scores: tensor(flat, [size]) } : { labels: intTensor(flat, labelSeq === undefined ? [size] : [size, labelSeq]) }),
   };
 }

@@ -12,7 +12,9 @@ export interface TappedActivation {
   readonly layer: number;
   /** [batch, seq, dFf]. */
   readonly value: Tensor;
-  /** float32 [batch, seq]: 1 where the position is a real one, 0 where it is padding. */
+  /** Of a gated MLP, whose value is the gate f(x·W₀): what goes into the down-projection, f(x·W₀)⊙(x·W₁), of the same shape. */
+  readonly product?: Tensor | undefined;
+  /** float32 [batch, seq]: 1 where the position is a real one, 0 where it is padding; in a decoder that is taught, 0 where the label is −100. */
   readonly mask: Tensor;
 }
 
@@ -30,7 +32,7 @@ export interface ForwardResult {
   readonly logits: Tensor;
   /** In order of layers; empty unless tapped. */
   readonly activations: readonly TappedActivation[];
-  /** Embedding output first; empty unless tapped. */
+  /** Embedding output first, the encoder's before the decoder's; empty unless tapped. */
   readonly hiddenStates: readonly Tensor[];
 }
 

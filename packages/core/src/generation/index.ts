@@ -1,0 +1,1 @@
+export { KeyValueCache, type KeyValue } from "./key-value-cache.ts";
