@@ -1,6 +1,6 @@
 import {
   classificationLoss, evaluationContext, loadParameters, ModelParts, ops,
-  type Batch, type BuildOptions, type ForwardContext, type ForwardResult, type HeadKind, type Model, type ModelConfig, type ModelFamily,
+  type Batch, type BuildOptions, type EmbeddingInput, type EmbeddingOutput, type ForwardContext, type ForwardResult, type HeadKind, type Model, type ModelConfig, type ModelFamily,
   type NamedArray, type Site, type SiteKind, type SitePoint, type TappedActivation, type Taps, type Weight,
 } from "@deft-js/core";
 import { ToyLayer } from "./toy-layer.ts";
@@ -43,7 +43,7 @@ class ToyModel implements Model {
   constructor(config: ModelConfig, sizes: ToySizes, parts: ModelParts) {
     this.config = config;
     this.#parts = parts;
-    this.#embedding = parts.site({ kind: "embedding", path: "toy.embeddings", stack: "encoder", dIn: sizes.vocabulary, dOut: sizes.dModel });
+    this.#embedding = parts.site({ kind: "embedding", path: "toy.embeddings", stack: "encoder", dIn: sizes.vocabulary, dOut: sizes.dModel, tokenRows: (ids) => this.#words(ids) });
     this.#layers = Array.from({ length: sizes.layers }, (_, layer) => new ToyLayer(parts, sizes, layer));
   }
 
@@ -53,8 +53,7 @@ class ToyModel implements Model {
 
   forward(batch: Batch, taps: Taps = {}, context: ForwardContext = evaluationContext): ForwardResult {
     return ops.scope(() => {
-      const table = this.#parts.parameter("toy.embeddings.weight");
-      const embedded = this.#embedding.run(batch, context, (input) => ({ hidden: ops.embedding(table.value, input.inputIds), attentionMask: input.attentionMask }));
+      const embedded = this.#embedding.run(batch, context, (input) => this.#embed(input));
       const mask = embedded.attentionMask;
       let hidden = embedded.hidden;
       const hiddenStates = [hidden];
@@ -90,6 +89,19 @@ class ToyModel implements Model {
 
   dispose(): void {
     this.#parts.dispose();
+  }
+
+  #words(ids: ops.Tensor): ops.Tensor {
+    return ops.embedding(this.#parts.parameter("toy.embeddings.weight").value, ids);
+  }
+
+  /** Words alone, a prompt's rows in front. */
+  #embed({ inputIds, attentionMask, prompt }: EmbeddingInput): EmbeddingOutput {
+    const words = this.#words(inputIds);
+    if (prompt === undefined) return { hidden: words, attentionMask };
+    const [[batch = 0], [rows = 0, d = 0]] = [inputIds.shape, prompt.shape];
+    const repeated = ops.broadcastTo(ops.reshape(prompt, [1, rows, d]), [batch, rows, d]);
+    return { hidden: ops.concat([repeated, words], 1), attentionMask: ops.concat([ops.ones([batch, rows]), attentionMask], 1) };
   }
 
   /** The first position's hidden state → logits [batch, labels]. */

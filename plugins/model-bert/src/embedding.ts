@@ -21,7 +21,8 @@ export class Embedding {
     this.#position = parts.parameter(`${path}.position_embeddings.weight`);
     this.#type = parts.parameter(`${path}.token_type_embeddings.weight`);
     this.#norm = layerNorm(parts, config, `${path}.LayerNorm`);
-    this.#site = parts.site({ kind: "embedding", path, stack: "encoder", dIn: config.vocabSize, dOut: config.hiddenSize });
+    const tokenRows = (ids: ops.Tensor): ops.Tensor => embedding(this.#word.value, ids);
+    this.#site = parts.site({ kind: "embedding", path, stack: "encoder", dIn: config.vocabSize, dOut: config.hiddenSize, tokenRows });
   }
 
   forward({ inputIds, attentionMask, tokenTypeIds }: Batch, context: ForwardContext): EmbeddingOutput {

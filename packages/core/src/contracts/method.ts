@@ -1,6 +1,7 @@
 import type { Rng, Tensor, Variable } from "@deft-js/tensor";
 import type { Batch } from "./batch.ts";
 import type { ForwardResult, Model, NamedArray, Taps } from "./model.ts";
+import type { Tokenizer } from "./task.ts";
 
 /** A PEFT method, configured. */
 export interface PeftMethod {
@@ -9,7 +10,13 @@ export interface PeftMethod {
   /** The validated options, as plain JSON: what recipes and checkpoints hold. */
   readonly options: Readonly<Record<string, unknown>>;
   /** Installs the method on a model. Throws (`METHOD.target`) when a pattern matches nothing. */
-  attach(model: Model, rng: Rng): Attachment;
+  attach(model: Model, rng: Rng, context?: AttachContext): Attachment;
+}
+
+/** What else of a run a method may start from. */
+export interface AttachContext {
+  /** The model's tokenizer: for a prompt that starts from a text. */
+  readonly tokenizer?: Tokenizer | undefined;
 }
 
 /** A method installed on a model: owns its variables. */
@@ -31,6 +38,8 @@ export interface Attachment {
 
 /** One library's way of naming and configuring an adapter. */
 export interface AdapterLayout {
+  /** The method as this layout's files hold it, where that is another than the attachment's: a projected prefix is saved without its projection. */
+  readonly method?: PeftMethod | undefined;
   /** The library's configuration, without the parts that the writer knows (base model's name). */
   config(): Record<string, unknown>;
   /** The tensors in the library's layout (matrices [dOut, dIn]) under its key names. `name` is the adapter's name (AdapterHub). */

@@ -116,6 +116,8 @@ export interface Site<K extends SiteKind = SiteKind> {
   readonly weight?: Weight | undefined;
   /** The bias of a linear site, [dOut], where it has one. */
   readonly bias?: Variable | undefined;
+  /** Of an embedding site: the rows [n, dOut] that stand for tokens, int32 [n], before positions, types and norms: what a prompt may start from. */
+  readonly tokenRows?: ((ids: Tensor) => Tensor) | undefined;
   /** Installs a wrapper and returns its undo; undo works in any order. */
   wrap(around: Around<K>, order?: WrapOrder): () => void;
 }

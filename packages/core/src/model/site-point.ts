@@ -4,7 +4,7 @@ import type { Around, ForwardContext, Site, SiteKind, SiteSignatures, WrapOrder 
 export type SiteFunction<K extends SiteKind> = (input: SiteSignatures[K]["input"]) => SiteSignatures[K]["output"];
 
 /** Where a site stands; see `Site` for the fields. */
-export type SitePlace<K extends SiteKind> = Pick<Site<K>, "kind" | "path" | "stack" | "layer" | "role" | "dIn" | "dOut">;
+export type SitePlace<K extends SiteKind> = Pick<Site<K>, "kind" | "path" | "stack" | "layer" | "role" | "dIn" | "dOut" | "tokenRows">;
 
 interface Wrap<K extends SiteKind> {
   readonly around: Around<K>;
@@ -22,6 +22,7 @@ export class SitePoint<K extends SiteKind> implements Site<K> {
   readonly role: Site["role"];
   readonly dIn: number;
   readonly dOut: number;
+  readonly tokenRows: Site["tokenRows"];
   /** Innermost first. */
   #wraps: readonly Wrap<K>[] = [];
 
@@ -33,6 +34,7 @@ export class SitePoint<K extends SiteKind> implements Site<K> {
     this.role = place.role;
     this.dIn = place.dIn;
     this.dOut = place.dOut;
+    this.tokenRows = place.tokenRows;
   }
 
   /** Whether anything stands around the function; where not, a model may take a fused path past the site. */

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { ADAPTER_READER, DeftError, PEFT_METHOD, type HeadKind, type Kernel, type Model, type NamedArray, type PeftMethod, type Attachment } from "@deft-js/core";
+import { ADAPTER_READER, DeftError, PEFT_METHOD, type AttachContext, type HeadKind, type Kernel, type Model, type NamedArray, type PeftMethod, type Attachment } from "@deft-js/core";
 import { currentFolder, readAdapterFolder, readJsonObject, readSafetensors } from "@deft-js/checkpoint";
 import type { Rng } from "@deft-js/tensor";
 import { adapterRecord, HEAD_FILE, RECORD_FILE, STATE_FILE, type AdapterRecord } from "./record.ts";
@@ -16,7 +16,7 @@ export interface ReadAdapter {
   readonly headKind?: HeadKind | undefined;
   readonly labels?: number | undefined;
   /** Attaches the method and loads its values. */
-  attach(model: Model, rng: Rng): Attachment | undefined;
+  attach(model: Model, rng: Rng, context?: AttachContext): Attachment | undefined;
 }
 
 /** A head's tensors among an adapter's, by their place in the model. */
@@ -50,8 +50,8 @@ async function readOwn(path: string, kernel: Kernel): Promise<ReadAdapter> {
   const { tensors } = await readSafetensors(join(path, STATE_FILE));
   const head = existsSync(join(path, HEAD_FILE)) ? (await readSafetensors(join(path, HEAD_FILE))).tensors : new Map<string, NamedArray>();
   const method = record.method === undefined ? undefined : kernel.create(PEFT_METHOD, record.method.id, record.method.options);
-  const attach = (model: Model, rng: Rng): Attachment | undefined => {
-    const attachment = method?.attach(model, rng);
+  const attach: ReadAdapter["attach"] = (model, rng, context) => {
+    const attachment = method?.attach(model, rng, context);
     attachment?.loadState(tensors.values());
     return attachment;
   };
@@ -65,8 +65,8 @@ async function readForeign(path: string, kernel: Kernel): Promise<ReadAdapter> {
   const method = record?.method === undefined ? foreignMethod(path, kernel, layout, config) : kernel.create(PEFT_METHOD, record.method.id, record.method.options);
   const name = typeof config["name"] === "string" ? config["name"] : (record?.name ?? "default");
   const head = headTensors(layout === "peft" ? tensors : (beside?.tensors ?? new Map<string, NamedArray>()));
-  const attach = (model: Model, rng: Rng): Attachment => {
-    const attachment = method.attach(model, rng);
+  const attach: ReadAdapter["attach"] = (model, rng, context) => {
+    const attachment = method.attach(model, rng, context);
     const own = new Map([...tensors].filter(([key]) => !HEAD_NAME.test(withoutPrefix(key))));
     const place = attachment.layouts?.[layout];
     if (place === undefined) throw new DeftError("checkpoint.layout", `${path}: ${method.id} must have the layout ${layout} on this model, got none. Is it the adapter's base model?`);
@@ -87,7 +87,7 @@ function foreignMethod(path: string, kernel: Kernel, layout: "peft" | "adapterhu
 }
 
 function withoutPrefix(name: string): string {
-  return name.replace(/^base_model\.model\./, "").replace(/\.modules_to_save(?:\.default)?\./, ".");
+  return name.replace(/^base_model\.(?:model\.)?/, "").replace(/\.modules_to_save(?:\.default)?\./, ".");
 }
 
 function headTensors(tensors: ReadonlyMap<string, NamedArray>): ReadonlyMap<string, NamedArray> {

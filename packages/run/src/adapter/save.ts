@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { DeftError, type Artifact, type Attachment, type NamedArray } from "@deft-js/core";
+import { DeftError, type Artifact, type Attachment, type NamedArray, type PeftMethod } from "@deft-js/core";
 import { formatJson, writeAdapterFolder, writeFolderAtomically, writeSafetensors, type FolderFile } from "@deft-js/checkpoint";
 import { finite } from "../run/checkpoints.ts";
 import { HEAD_FILE, RECORD_FILE, STATE_FILE, type AdapterRecord } from "./record.ts";
@@ -33,7 +33,7 @@ interface OneAdapter extends SaveAdapterOptions {
 }
 
 async function saveOne(path: string, artifact: Artifact, { attachment, head, layout = firstLayout(attachment), name = "default" }: OneAdapter): Promise<void> {
-  const record = recordOf(artifact, { layout, name, attachment, head });
+  const record = recordOf(artifact, { layout, name, method: layout === "deft" ? attachment?.method : (attachment?.layouts?.[layout]?.method ?? attachment?.method), head });
   if (layout === "deft") {
     const tensors = attachment?.state() ?? [];
     const files: Record<string, FolderFile> = { [RECORD_FILE]: formatJson(finite(record), RECORD_FILE), [STATE_FILE]: (to) => writeSafetensors(to, tensors) };
@@ -44,7 +44,10 @@ async function saveOne(path: string, artifact: Artifact, { attachment, head, lay
   if (attachment === undefined || written === undefined) throw new DeftError("export.layout", `export: ${attachment?.method.id ?? "a head alone"} cannot be written in layout ${layout}. Use layout deft${attachment === undefined ? "" : `, or one of ${Object.keys(attachment.layouts ?? {}).join(", ") || "none"}`}.`);
   const deft = finite(record) as Record<string, unknown>;
   const tensors = written.write(name);
-  if (layout === "peft") return writeAdapterFolder(path, { layout, config: peftConfig(written.config(), artifact, head), tensors: [...tensors, ...head.map(peftNamed)], deft });
+  if (layout === "peft") {
+    const config = peftConfig(written.config(), artifact, head);
+    return writeAdapterFolder(path, { layout, config, tensors: [...tensors, ...head.map((array) => peftNamed(array, config))], deft });
+  }
   return writeAdapterFolder(path, { layout, config: adapterHubConfig(written.config(), artifact, name), tensors, head: adapterHubHead(artifact, head, name), deft });
 }
 
@@ -59,13 +62,13 @@ function headOf({ model }: Artifact): readonly NamedArray[] {
   return names.size === 0 ? [] : [...model.exportParameters()].filter(({ name }) => names.has(name));
 }
 
-function recordOf({ model, source, metrics, task }: Artifact, { layout, name, attachment, head }: { layout: AdapterLayoutId; name: string; attachment: Attachment | undefined; head: readonly NamedArray[] }): AdapterRecord {
+function recordOf({ model, source, metrics, task }: Artifact, { layout, name, method, head }: { layout: AdapterLayoutId; name: string; method: PeftMethod | undefined; head: readonly NamedArray[] }): AdapterRecord {
   const training = lastTraining(metrics);
   return {
     format: 1,
     layout,
     name,
-    method: attachment === undefined ? undefined : { id: attachment.method.id, options: attachment.method.options },
+    method: method === undefined ? undefined : { id: method.id, options: method.options },
     base: source,
     head: { kind: model.head, tensors: head.map((array) => array.name) },
     labels: training?.labels ?? [],
@@ -80,14 +83,17 @@ function lastTraining(metrics: Artifact["metrics"]): { losses?: unknown[]; label
   return last === undefined ? undefined : (metrics[last] as { losses?: unknown[]; labels?: string[] });
 }
 
+/** The kinds of PEFT's adapters that leave the base model's modules as they are, so that no tuner stands between. */
+const PROMPT_LEARNING = new Set<unknown>(["PROMPT_TUNING", "PREFIX_TUNING"]);
+
 /** As PEFT saves `modules_to_save`: without its wrapper's name. */
-function peftNamed({ name, ...rest }: NamedArray): NamedArray {
-  return { name: `base_model.model.${name}`, ...rest };
+function peftNamed({ name, ...rest }: NamedArray, config: Readonly<Record<string, unknown>>): NamedArray {
+  return { name: `base_model.${PROMPT_LEARNING.has(config["peft_type"]) ? "" : "model."}${name}`, ...rest };
 }
 
 function peftConfig(config: Record<string, unknown>, { model, source }: Artifact, head: readonly NamedArray[]): Record<string, unknown> {
   const modules = [...new Set(head.map(({ name }) => moduleOf(name)))].sort();
-  return { ...config, base_model_name_or_path: source ?? null, task_type: model.head === "sequence-classification" ? "SEQ_CLS" : null, modules_to_save: modules.length > 0 ? modules : (config["modules_to_save"] ?? null) };
+  return { ...config, base_model_name_or_path: source ?? null, task_type: model.head === "sequence-classification" ? "SEQ_CLS" : (config["task_type"] ?? null), modules_to_save: modules.length > 0 ? modules : (config["modules_to_save"] ?? null) };
 }
 
 /** `classifier.dense.weight` → `classifier`, `bert.pooler.dense.weight` → `pooler`. */

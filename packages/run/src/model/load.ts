@@ -63,7 +63,7 @@ export async function openModel(path: string, { kernel, adapter, revision, offli
     const kind = head ?? adapters.map(({ headKind }) => headKind).find((known) => known !== undefined) ?? declaredHead(config);
     const model = await family.build({ config, head: kind, labels: labels ?? adapters.map((one) => one.labels).find((known) => known !== undefined), source: withHeads(finiteSource(source, folder), adapters), rng: new Rng(seed).fork("model"), headName: headName(adapters) });
     const rng = new Rng(seed).fork("adapter");
-    const attachments = adapters.flatMap((one, i) => one.attach(model, rng.fork(String(i))) ?? []);
+    const attachments = adapters.flatMap((one, i) => one.attach(model, rng.fork(String(i)), { tokenizer }) ?? []);
     return { model, tokenizer, source: folder, attachments, metrics: {} };
   };
   return { folder, tokenizer, build };

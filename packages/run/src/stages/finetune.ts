@@ -70,7 +70,7 @@ export function finetune(options: FinetuneOptions): OperatorFunction<Artifact, A
 export async function finetuneArtifact(artifact: Artifact, options: FinetuneOptions, { context, name, kernel }: { context: StageContext; name: string; kernel: Kernel }): Promise<Artifact> {
   const { task, peft = [], losses = [], meters = defaultMeters(kernel), lossesRecord = losses.map((loss) => loss.name), ...settings } = options;
   const open = await openTask(task, { tokenizer: artifact.tokenizer, rng: context.rng });
-  const fresh = [peft].flat().map((method, i) => method.attach(artifact.model, context.rng.fork(`${name} attach ${i}`)));
+  const fresh = [peft].flat().map((method, i) => method.attach(artifact.model, context.rng.fork(`${name} attach ${i}`), { tokenizer: artifact.tokenizer }));
   const attachments = [...artifact.attachments, ...fresh];
   try {
     const { trainableParameters, ...result } = await trainStage({ artifact, context, name, settings, task: open, metrics: (predictions) => task.metrics(predictions), attachments, losses, meters });
