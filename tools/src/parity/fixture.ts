@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readSafetensors } from "@deft-js/checkpoint";
 import { intTensor, tensor } from "@deft-js/tensor";
-import type { Batch, ModelConfig, NamedArray, TensorSource } from "@deft-js/core";
+import type { Batch, HostBatch, ModelConfig, NamedArray, TensorSource } from "@deft-js/core";
 
 /** Named arrays of one file. */
 export type Arrays = ReadonlyMap<string, NamedArray>;
@@ -61,3 +61,14 @@ export function toBatch(from: FixtureBatch, config: ModelConfig): Batch {
     ...(regression ? { scores: tensor(flat, [size]) } : { labels: intTensor(flat, labelSeq === undefined ? [size] : [size, labelSeq]) }),
   };
 }
+
+/** The same on the host; labels only where they are class or token ids. */
+export const toHostBatch = (from: FixtureBatch): HostBatch => ({
+  size: from.input_ids.length,
+  seq: from.input_ids[0]?.length ?? 0,
+  inputIds: Int32Array.from(from.input_ids.flat()),
+  attentionMask: Float32Array.from(from.attention_mask.flat()),
+  tokenTypeIds: from.token_type_ids && Int32Array.from(from.token_type_ids.flat()),
+  labels: Int32Array.from(from.labels.flat()),
+  ...(Array.isArray(from.labels[0]) ? { labelSeq: from.labels[0].length } : {}),
+});

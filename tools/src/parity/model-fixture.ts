@@ -1,9 +1,10 @@
 import { LOSS_TERM, ops, type Batch, type ForwardResult, type Kernel, type LossTerm, type Model } from "@deft-js/core";
 import { build, savedName, type Built } from "./build.ts";
-import { arrays, has, json, toBatch, values, type Arrays, type FixtureBatch } from "./fixture.ts";
+import { arrays, has, json, toBatch, toHostBatch, values, type Arrays, type FixtureBatch } from "./fixture.ts";
+import { generationLines, type ExpectedGeneration } from "./generation.ts";
 import { entryByEntry, largest, largestError, relativeToLargest, type Line } from "./report.ts";
 
-interface Expected {
+interface Expected extends ExpectedGeneration {
   readonly loss: number;
   readonly params_without_gradient?: readonly string[];
 }
@@ -40,15 +41,18 @@ export const referenceDensity = (kernel: Kernel, epsilon: number): LossTerm => k
 /** Everything that a plain or PEFT fixture holds, beside our own. */
 export async function checkModel(folder: string, kernel: Kernel): Promise<Line[]> {
   const built = await build(folder, kernel);
-  const batch = toBatch(await json<FixtureBatch>(folder, "inputs.json"), built.model.config);
+  const inputs = await json<FixtureBatch>(folder, "inputs.json");
+  const batch = toBatch(inputs, built.model.config);
   const expected = await arrays(folder, "expected.safetensors");
   const tolerances = tolerancesOf(built);
   const lines = ops.scope(() => forwardLines(built.model, batch, expected, tolerances));
-  const { loss } = await json<Expected>(folder, "expected.json");
+  const scalars = await json<Expected>(folder, "expected.json");
+  const { loss } = scalars;
   const ours = ops.scope(() => ops.read(built.model.loss(built.model.forward(batch), batch))[0] as number);
   lines.unshift({ quantity: "loss", error: Math.abs(ours - loss), tolerance: tolerances.loss * Math.max(1, Math.abs(loss)) });
   for (const key of epsilonsOf(expected)) lines.push(densityLine(kernel, built.model, batch, expected, key));
   if (has(folder, "grads.safetensors")) lines.push(...(await gradientLines(folder, kernel, built, batch, tolerances)));
+  if (built.model.decode !== undefined) lines.push(...(await generationLines(built.model, toHostBatch(inputs), batch, scalars, expected, tolerances.outputs)));
   built.attachment?.detach();
   built.model.dispose();
   return lines;

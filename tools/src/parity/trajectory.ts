@@ -1,6 +1,6 @@
-import { adamW, PEFT_METHOD, TrainingStep, type HostBatch, type Kernel, type PeftMethod, type StepReport } from "@deft-js/core";
+import { adamW, PEFT_METHOD, TrainingStep, type Kernel, type PeftMethod, type StepReport } from "@deft-js/core";
 import { build, Unsupported, type Built } from "./build.ts";
-import { arrays, has, json, values, type FixtureBatch } from "./fixture.ts";
+import { arrays, has, json, toHostBatch, values, type FixtureBatch } from "./fixture.ts";
 import { referenceDensity } from "./model-fixture.ts";
 import { largestError, type Line } from "./report.ts";
 
@@ -38,16 +38,6 @@ function methodOf(kernel: Kernel, printed: string): PeftMethod {
   return kernel.create(PEFT_METHOD, "adapter", { placement: known.placement, reductionFactor: number("reduction_factor"), ...(nonLinearity === undefined ? {} : { nonLinearity }) });
 }
 
-const hostBatch = (from: FixtureBatch): HostBatch => ({
-  size: from.input_ids.length,
-  seq: from.input_ids[0]?.length ?? 0,
-  inputIds: Int32Array.from(from.input_ids.flat()),
-  attentionMask: Float32Array.from(from.attention_mask.flat()),
-  tokenTypeIds: from.token_type_ids && Int32Array.from(from.token_type_ids.flat()),
-  labels: Int32Array.from(from.labels.flat()),
-  ...(Array.isArray(from.labels[0]) ? { labelSeq: from.labels[0].length } : {}),
-});
-
 /** The steps of a training run, loss by loss, and the weights at the points that were kept. */
 export async function checkTrajectory(folder: string, kernel: Kernel): Promise<Line[]> {
   const expected = await json<Expected>(folder, "expected.json");
@@ -57,7 +47,7 @@ export async function checkTrajectory(folder: string, kernel: Kernel): Promise<L
   const reports: StepReport[] = [];
   const weights: Line[] = [];
   for (const [step, index] of inputs.order.entries()) {
-    reports.push(await training.step([hostBatch(inputs.batches[index] as FixtureBatch)]));
+    reports.push(await training.step([toHostBatch(inputs.batches[index] as FixtureBatch)]));
     const kept = `trainable_after_step${step}.safetensors`;
     if (has(folder, kept)) weights.push(await weightLine(folder, kept, built, expected));
   }

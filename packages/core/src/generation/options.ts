@@ -1,0 +1,41 @@
+import { DeftError } from "@deft-js/tensor";
+import { z } from "zod";
+import type { Model } from "../contracts/model.ts";
+
+const tokenId = z.int().min(0);
+
+/** The schema of the options of generation; unknown keys are refused. */
+export const generationSchema = z.strictObject({
+  maxNewTokens: z.int().positive().default(20).describe("most tokens that a sequence gains, the end token included"),
+  minNewTokens: z.int().min(0).default(0).describe("the end token is not taken before so many tokens"),
+  beams: z.int().positive().max(256).default(1).describe("beams of beam search; 1 is greedy, or sampling"),
+  lengthPenalty: z.number().default(1).describe("beam scores are divided by length to this power"),
+  earlyStopping: z.boolean().default(false).describe("beam search ends an example once it has as many finished sequences as beams"),
+  sample: z.boolean().default(false).describe("draw tokens by their probabilities instead of taking the likeliest"),
+  temperature: z.number().positive().default(1).describe("logits are divided by it before sampling"),
+  topK: z.int().positive().optional().describe("sample among the k likeliest tokens"),
+  topP: z.number().positive().max(1).optional().describe("sample among the likeliest tokens that hold this share of the probability"),
+  seed: z.int().default(42).describe("of sampling; every row draws from a stream of its own"),
+  eos: z.union([tokenId, z.array(tokenId)]).optional().describe("the token or tokens that end a sequence; the model's own when left out, [] for none"),
+});
+
+/** The options of generation as a caller gives them. */
+export type GenerationSettings = z.input<typeof generationSchema>;
+
+/** The validated options; `eos` is always a list. */
+export type GenerationOptions = Omit<z.output<typeof generationSchema>, "eos"> & { readonly eos: readonly number[] };
+
+/** Validates options for a model. Throws `generation.options`. */
+export function generationOptions(settings: GenerationSettings, { config }: Pick<Model, "config">): GenerationOptions {
+  const result = generationSchema.safeParse(settings);
+  if (!result.success) {
+    const issues = result.error.issues.map((issue) => `${issue.path.join(".") || "options"}: ${issue.message}`).join("; ");
+    throw new DeftError("generation.options", `generate: options must fit the schema, got ${issues}. Correct them.`);
+  }
+  const { eos = config["eos_token_id"], ...options } = result.data;
+  if (options.sample && options.beams > 1) throw new DeftError("generation.options", `generate: sampling must go with one beam, got ${options.beams}. Leave out sample or beams.`);
+  if (options.minNewTokens > options.maxNewTokens)
+    throw new DeftError("generation.options", `generate: minNewTokens must be at most maxNewTokens, got ${options.minNewTokens} and ${options.maxNewTokens}. Correct them.`);
+  const ends = (Array.isArray(eos) ? eos : [eos]).filter((id): id is number => typeof id === "number");
+  return { ...options, eos: ends };
+}
