@@ -1,0 +1,108 @@
+import { DeftError } from "@deft-js/core";
+import { tf } from "@deft-js/tensor";
+import type { DeviceBuffer } from "./dawn.ts";
+import type { OpenDevice } from "./device.ts";
+
+// Numbers of the WebGPU standard: GPUBufferUsage and GPUMapMode.
+const MAP_READ = 1;
+const COPY_SRC = 4;
+const COPY_DST = 8;
+const STORAGE = 128;
+const MAP_MODE_READ = 1;
+
+/** What is used of the class `WebGPUBackend` of tfjs beyond its public face. */
+interface TfjsWebGpu extends tf.KernelBackend {
+  readonly tensorMap: { get(dataId: object): Stored; has(dataId: object): boolean };
+  readonly bufferManager: Buffers;
+  readonly commandEncoder: { copyBufferToBuffer(from: DeviceBuffer, fromByte: number, to: DeviceBuffer, toByte: number, bytes: number): void };
+  ensureCommandEncoderReady(): void;
+  endComputePassEncoder(): void;
+  submitQueue(): void;
+  uploadToGPU(dataId: object): void;
+  getBufferData(from: DeviceBuffer): Promise<ArrayBuffer>;
+  convertAndCacheOnCPU(dataId: object, values: tf.backend_util.BackendValues): tf.backend_util.BackendValues;
+  readSync(dataId: object): tf.backend_util.BackendValues;
+}
+
+interface Buffers {
+  readonly numBytesAllocated: number;
+  acquireBuffer(bytes: number, usage: number): DeviceBuffer;
+  releaseBuffer(buffer: DeviceBuffer): void;
+}
+
+interface Stored {
+  readonly shape: number[];
+  readonly dtype: tf.DataType;
+  readonly values: tf.backend_util.BackendValues | null | undefined;
+  resource: DeviceBuffer;
+}
+
+/** The class that `@tensorflow/tfjs-backend-webgpu` exports. */
+export type TfjsWebGpuClass = new (device: unknown, info: unknown) => TfjsWebGpu;
+
+/** The back-end as this plugin runs it. */
+export interface WebGpuBackend extends tf.KernelBackend {
+  /** Bytes of device memory taken, free buffers included. */
+  readonly bytesAllocated: number;
+}
+
+/**
+ * tfjs's back-end on a device of Dawn, with two differences. It reads synchronously, which tfjs can only by drawing on a browser's canvas. And what the device
+ * reports (a program that does not compile, memory that it does not have) fails the next read; WebGPU itself goes on with buffers of zeros.
+ */
+export function backendOn({ device, info, pump }: OpenDevice, Tfjs: TfjsWebGpuClass): WebGpuBackend {
+  let failure: string | undefined;
+  device.addEventListener("uncapturederror", (event) => {
+    event.preventDefault();
+    failure ??= event.error.message;
+  });
+  void device.lost.then(({ reason, message }) => (failure ??= `device lost (${reason}): ${message}`));
+
+  class Reading extends Tfjs implements WebGpuBackend {
+    get bytesAllocated(): number {
+      return this.bufferManager.numBytesAllocated;
+    }
+
+    override readSync(dataId: object): tf.backend_util.BackendValues {
+      const { values, resource, dtype } = this.tensorMap.get(dataId);
+      if ((values ?? undefined) !== undefined || dtype === "complex64") return super.readSync(dataId);
+      const { buffer, mapping } = this.#copyToHost(resource);
+      mapping.catch(() => undefined);
+      if (!pump.waitUntil(() => buffer.mapState !== "pending") || buffer.mapState !== "mapped") failure ??= "its memory could not be read.";
+      const read = tf.util.convertBackendValuesAndArrayBuffer(this.#taken(buffer), dtype);
+      return this.convertAndCacheOnCPU(dataId, read);
+    }
+
+    override async getBufferData(from: DeviceBuffer): Promise<ArrayBuffer> {
+      const { buffer, mapping } = this.#copyToHost(from);
+      await mapping.catch((error: unknown) => (failure ??= (error as Error).message));
+      return this.#taken(buffer);
+    }
+
+    /** WebGPU binds no buffer of 0 bytes: an empty input, which a program may have beside a result that is not empty, gets four that nobody reads. */
+    override uploadToGPU(dataId: object): void {
+      const stored = this.tensorMap.get(dataId);
+      if (tf.util.sizeFromShape(stored.shape) > 0) super.uploadToGPU(dataId);
+      else stored.resource ??= this.bufferManager.acquireBuffer(4, STORAGE | COPY_SRC | COPY_DST);
+    }
+
+    /** Queues a copy into a buffer that the host may read, and asks for it to be mapped. */
+    #copyToHost(from: DeviceBuffer): { readonly buffer: DeviceBuffer; readonly mapping: Promise<void> } {
+      const buffer = this.bufferManager.acquireBuffer(from.size, MAP_READ | COPY_DST);
+      this.ensureCommandEncoderReady();
+      this.endComputePassEncoder();
+      this.commandEncoder.copyBufferToBuffer(from, 0, buffer, 0, from.size);
+      this.submitQueue();
+      return { buffer, mapping: pump.within(() => buffer.mapAsync(MAP_MODE_READ)) };
+    }
+
+    #taken(buffer: DeviceBuffer): ArrayBuffer {
+      if (failure !== undefined) throw new DeftError("backend.device", `webgpu: the device must compute without an error, got: ${failure.trim()} Use smaller batches if its memory is short, or another back-end.`);
+      const bytes = buffer.getMappedRange().slice(0);
+      buffer.unmap();
+      this.bufferManager.releaseBuffer(buffer);
+      return bytes;
+    }
+  }
+  return new Reading(device, info);
+}
