@@ -6,7 +6,8 @@ import { attention, type AttentionCase } from "./reference.ts";
 interface Case {
   readonly name: string;
   readonly sizes: readonly [batch: number, heads: number, queries: number, keys: number, depth: number];
-  readonly mask?: boolean;
+  /** Every third key, or the first two. */
+  readonly mask?: "scattered" | "front";
   readonly biasBatch?: number;
   readonly causal?: boolean;
   readonly dropout?: number;
@@ -16,11 +17,12 @@ const CASES: readonly Case[] = [
   { name: "one of everything", sizes: [1, 1, 1, 1, 1] },
   { name: "odd sizes", sizes: [2, 3, 5, 7, 3] },
   { name: "several tiles of queries", sizes: [1, 2, 150, 37, 9] },
-  { name: "padding", sizes: [2, 2, 6, 11, 8], mask: true },
+  { name: "padding", sizes: [2, 2, 6, 11, 8], mask: "scattered" },
   { name: "shared bias", sizes: [3, 2, 5, 6, 4], biasBatch: 1 },
-  { name: "own bias and padding", sizes: [3, 2, 5, 6, 4], biasBatch: 3, mask: true },
+  { name: "own bias and padding", sizes: [3, 2, 5, 6, 4], biasBatch: 3, mask: "scattered" },
   { name: "causal", sizes: [2, 2, 9, 9, 5], causal: true },
-  { name: "causal with earlier keys and padding", sizes: [2, 1, 4, 9, 5], causal: true, mask: true },
+  { name: "causal with earlier keys and padding", sizes: [2, 1, 4, 9, 5], causal: true, mask: "scattered" },
+  { name: "causal with padding in front", sizes: [2, 2, 7, 7, 5], causal: true, mask: "front" },
   { name: "dropout", sizes: [2, 2, 20, 17, 6], dropout: 0.3 },
 ];
 const SEED = -123_456_789;
@@ -30,7 +32,7 @@ function build({ sizes: [batch, heads, queries, keys, depth], mask, biasBatch = 
   return {
     batch, heads, queries, keys, depth, causal, biasBatch, scale: 0.6,
     q: numbers(batch * queries * width, 1), k: numbers(batch * keys * width, 2), v: numbers(batch * keys * width, 3),
-    mask: mask === true ? Float32Array.from({ length: batch * keys }, (_, i) => (i % 3 === 1 ? 0 : 1)) : undefined,
+    mask: mask && Float32Array.from({ length: batch * keys }, (_, i) => ((mask === "front" ? i % keys < 2 : i % 3 === 1) ? 0 : 1)),
     bias: biasBatch > 0 ? numbers(biasBatch * heads * queries * keys, 4) : undefined,
     factor: (index) => (dropout === 0 ? 1 : keeps(SEED, index, dropout) ? 1 / (1 - dropout) : 0),
   };

@@ -116,8 +116,10 @@ export function attention(c: AttentionCase, dy: Values) {
         const Q = (d: number): number => (b * queries + i) * width + h * depth + d;
         const K = (j: number, d: number): number => (b * keys + j) * width + h * depth + d;
         const biasAt = (j: number): number => (((c.biasBatch === 1 ? 0 : b) * heads + h) * queries + i) * keys + j;
+        const later = (j: number): boolean => c.causal && j > i + keys - queries;
+        const padded = (j: number): boolean => c.mask !== undefined && c.mask[b * keys + j] === 0;
         const score = Float64Array.from({ length: keys }, (_, j) => {
-          if ((c.causal && j > i + keys - queries) || (c.mask !== undefined && c.mask[b * keys + j] === 0)) return -3.4028234663852886e38;
+          if (later(j) || padded(j)) return -3.4028234663852886e38;
           let s = 0;
           for (let d = 0; d < depth; d++) s += (c.q[Q(d)] as number) * (c.k[K(j, d)] as number);
           return s * scale + (c.bias === undefined ? 0 : (c.bias[biasAt(j)] as number));
@@ -138,7 +140,8 @@ export function attention(c: AttentionCase, dy: Values) {
           }
         const delta = p.reduce((sum, x, j) => sum + x * (dp[j] as number), 0);
         for (let j = 0; j < keys; j++) {
-          const ds = (p[j] as number) * ((dp[j] as number) - delta);
+          const passing = c.causal && c.mask !== undefined ? 1 - (Number(later(j)) + Number(padded(j))) / 2 : 1; // max(score + masks, finfo.min)
+          const ds = passing * (p[j] as number) * ((dp[j] as number) - delta);
           if (c.bias !== undefined) add(dBias, biasAt(j), ds);
           for (let d = 0; d < depth; d++) {
             add(dq, Q(d), scale * ds * (c.k[K(j, d)] as number));

@@ -1,7 +1,6 @@
-import { contextDropout, DeftError, ops, type Batch, type EmbeddingInput, type EmbeddingOutput, type ForwardContext, type ModelParts, type SitePoint } from "@deft-js/core";
+import { contextDropout, DeftError, ops, paddingIds, stopPaddingGradient, type Batch, type EmbeddingInput, type EmbeddingOutput, type ForwardContext, type ModelParts, type SitePoint } from "@deft-js/core";
 import type { BertConfig } from "./config.ts";
 import { layerNorm, type Norm } from "./norm.ts";
-import { paddingIds, stopPaddingGradient } from "./padding.ts";
 
 const { add, broadcastTo, concat, embedding, ones, reshape, slice, tf } = ops;
 

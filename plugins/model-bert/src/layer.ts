@@ -1,4 +1,4 @@
-import { activatedLinear, contextDropout, ops, type ActivatedLinear, type AttentionInput, type ForwardContext, type LinearSite, type ModelParts, type SitePoint } from "@deft-js/core";
+import { activatedLinear, attend, contextDropout, type ops, type ActivatedLinear, type AttentionInput, type ForwardContext, type LinearSite, type ModelParts, type SitePoint } from "@deft-js/core";
 import type { BertConfig } from "./config.ts";
 import { layerNorm, type Norm } from "./norm.ts";
 
@@ -93,9 +93,4 @@ export class EncoderLayer {
     const hidden = contextDropout(sublayer, this.#config.hiddenDropout, context);
     return norm(site.run({ hidden, residual, normalize: (x) => norm(x), context }, context, (input) => input.hidden), residual);
   }
-}
-
-function attend({ query, key, value, mask, bias, heads, scale, causal, context }: AttentionInput, probability: number): ops.Tensor {
-  const dropout = context.training && probability > 0 ? { probability, seed: context.nextSeed() } : undefined;
-  return ops.attention(query, key, value, { heads, scale, mask, bias, causal, dropout });
 }

@@ -1,1 +1,2 @@
-export { modelOptPlugin, modelOptPlugin as default } from "./plugin.ts";
+export { optFamily } from "./family.ts";
+export { default } from "./plugin.ts";

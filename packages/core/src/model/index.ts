@@ -1,10 +1,13 @@
 export { AbsentWeight } from "./absent-weight.ts";
+export { attend } from "./attend.ts";
 export { evaluationContext, trainingContext, contextDropout } from "./context.ts";
 export { DenseWeight } from "./dense-weight.ts";
+export { KeyValueCache, type KeysAndValues } from "./key-value-cache.ts";
 export { activatedLinear, LinearSite, type ActivatedLinear, type LinearPlace } from "./linear-site.ts";
 export { loadParameters, type Initial, type LoadedParameters, type LoadOptions, type ParameterSpec } from "./load-parameters.ts";
 export { classificationLoss, tokenLoss } from "./loss.ts";
 export { mlpBlocks, type MlpBlock } from "./mlp-blocks.ts";
 export { ModelParts } from "./model-parts.ts";
+export { paddingIds, stopPaddingGradient } from "./padding.ts";
 export { SitePoint, type SiteFunction, type SitePlace } from "./site-point.ts";
 export { transposeMatrix } from "./transpose-matrix.ts";

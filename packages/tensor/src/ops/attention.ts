@@ -23,7 +23,8 @@ export interface AttentionOptions {
 
 /**
  * softmax(scale·q·kᵀ + bias + mask)·v, head by head (Vaswani et al., 2017, equation 1). A row whose keys are all masked is
- * uniform over all of them, as in the reference.
+ * uniform over all of them, as in the reference. Where padding and order both mask, the sum is clamped at finfo.min: in such rows half of
+ * a gradient passes a score that one of them masks (torch's rule for a tie), and none a score that both do.
  * @param q [batch, queries, heads·dHead]
  * @param k [batch, keys, heads·dHead]
  * @param v [batch, keys, heads·dHead]
@@ -63,12 +64,16 @@ const join = (x: Tensor): Tensor => {
   return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch, seq, heads * dHead]);
 };
 
+/** 1 at keys that come after the query, [1, 1, queries, keys]. */
+function future(queries: number, keys: number): Tensor {
+  return tf.tensor(Float32Array.from({ length: queries * keys }, (_, at) => (at % keys > Math.floor(at / keys) + keys - queries ? 1 : 0)), [1, 1, queries, keys]);
+}
+
 /** The additive mask, [batch, 1, queries or 1, keys], clamped at finfo.min; undefined when nothing is masked. */
 function additiveMask(queries: number, keys: number, mask: Tensor | undefined, causal: boolean): Tensor | undefined {
   const padding = mask === undefined ? undefined : tf.mul(tf.sub(1, tf.reshape(mask, [mask.shape[0] ?? 1, 1, 1, keys])), FLOAT_MIN);
   if (!causal) return padding;
-  const future = Float32Array.from({ length: queries * keys }, (_, at) => (at % keys > Math.floor(at / keys) + keys - queries ? FLOAT_MIN : 0));
-  const order = tf.tensor(future, [1, 1, queries, keys]);
+  const order = tf.mul(future(queries, keys), FLOAT_MIN);
   return padding === undefined ? order : tf.maximum(tf.add(padding, order), FLOAT_MIN);
 }
 
@@ -83,14 +88,21 @@ function composed(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): [
   return [join(tf.matMul(dropped, split(v, options.heads))), probabilities];
 }
 
+/** What passes the clamp of padding and order: 1 − (padded + future)/2, [batch, 1, queries, keys]. Elsewhere than in wholly masked rows what it scales is 0 already. */
+function passing(mask: Tensor, queries: number): Tensor {
+  const [batch = 1, keys = 0] = mask.shape;
+  return tf.sub(1, tf.mul(tf.add(tf.sub(1, tf.reshape(mask, [batch, 1, 1, keys])), future(queries, keys)), 0.5));
+}
+
 function composedGradient(q: Tensor, k: Tensor, v: Tensor, probabilities: Tensor, dy: Tensor, options: AttentionOptions): InputGradient[] {
-  const { heads, scale, bias, dropout } = options;
+  const { heads, scale, mask, bias, causal = false, dropout } = options;
   const [dContext, qh, kh, vh] = [split(dy, heads), split(q, heads), split(k, heads), split(v, heads)];
   const factors = dropout === undefined ? undefined : dropoutFactors(probabilities.shape, dropout);
   const dropped = factors === undefined ? probabilities : tf.mul(probabilities, factors);
   const dDropped = tf.matMul(dContext, vh, false, true);
   const weighted = tf.mul(factors === undefined ? dDropped : tf.mul(dDropped, factors), probabilities);
-  const dScores = tf.sub(weighted, tf.mul(tf.sum(weighted, -1, true), probabilities));
+  const dMasked = tf.sub(weighted, tf.mul(tf.sum(weighted, -1, true), probabilities));
+  const dScores = causal && mask !== undefined ? tf.mul(dMasked, passing(mask, q.shape[1] ?? 0)) : dMasked;
   const gradients: InputGradient[] = [
     join(tf.mul(tf.matMul(dScores, kh), scale)),
     join(tf.mul(tf.matMul(dScores, qh, true, false), scale)),

@@ -32,13 +32,16 @@ bool additive_mask(const float* mask, float* add, i64 keys) {
   return any;
 }
 
+// How many keys, from the first, a query may look at.
+i64 keys_seen(const AttentionShape& s, i64 query) { return s.causal ? smaller(s.keys, larger(0, query + s.keys - s.queries + 1)) : s.keys; }
+
 // Adds bias and masks to a row of scores.
 void add_masks(const AttentionShape& s, const AttentionInput& in, const Place& at, const float* add, i64 query, float* row) {
   if (in.bias) {
     const float* bias = in.bias + (((s.bias_batch == 1 ? 0 : at.b) * s.heads + at.h) * s.queries + query) * s.keys;
     each(0, s.keys, [&](i64 j, auto lanes) { lanes.store(row + j, lanes.load(row + j) + lanes.load(bias + j)); });
   }
-  const i64 seen = s.causal ? smaller(s.keys, larger(0, query + s.keys - s.queries + 1)) : s.keys;
+  const i64 seen = keys_seen(s, query);
   if (add) each(0, seen, [&](i64 j, auto lanes) { lanes.store(row + j, lanes.load(row + j) + lanes.load(add + j)); });
   each(seen, s.keys, [&](i64 j, auto lanes) { lanes.store(row + j, lanes.load(row + j) + -FLT_MAX); });
 }
@@ -114,6 +117,14 @@ void backward_row(float* p, float* g, float log_sum, i64 n) {
   });
 }
 
+// In a row that padding and order mask wholly, half of a gradient passes a score that one of them masks, and none a score that both do.
+void clamp_row(const AttentionShape& s, const float* add, i64 query, float* g) {
+  const i64 seen = keys_seen(s, query);
+  for (i64 j = 0; j < seen; ++j)
+    if (add[j] == 0.f) return;
+  for (i64 j = 0; j < s.keys; ++j) g[j] *= j < seen || add[j] == 0.f ? 0.5f : 0.f;
+}
+
 void backward_head(const AttentionShape& s, const AttentionInput& in, const AttentionGradientInput& out, const Place& at, bool first_bias) {
   const i64 width = s.heads * s.depth, tile = smaller(TILE, s.queries), area = tile * s.keys;
   float* p = scratch(3 * area + s.keys);
@@ -129,6 +140,7 @@ void backward_head(const AttentionShape& s, const AttentionInput& in, const Atte
       float *row = p + r * s.keys, *slope = g + r * s.keys;
       if (s.dropout > 0) drop_row(drop, first_index(s, at, q0 + r), slope, slope, s.keys);
       backward_row(row, slope, out.log_sum[(at.b * s.heads + at.h) * s.queries + q0 + r], s.keys);
+      if (s.causal && add) clamp_row(s, add, q0 + r, slope);
       if (s.dropout > 0) drop_row(drop, first_index(s, at, q0 + r), row, dropped + r * s.keys, s.keys);
     }
     gemm_here(true, false, s.keys, s.depth, rows, 1, s.dropout > 0 ? dropped : p, s.keys, out.dy + query, width, keep, out.dv + at.keys, width);

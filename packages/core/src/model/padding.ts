@@ -1,10 +1,8 @@
-import { ops } from "@deft-js/core";
-
-const { differentiable, tf } = ops;
+import { differentiable, scope, tf, type Tensor, type Variable } from "@deft-js/tensor";
 
 /** 1 where an id is the padding's, else 0: int32 of the same shape. */
-export function paddingIds(ids: ops.Tensor, padId: number): ops.Tensor {
-  return ops.scope(() => tf.cast(tf.equal(ids, tf.scalar(padId, "int32")), "int32"));
+export function paddingIds(ids: Tensor, padId: number): Tensor {
+  return scope(() => tf.cast(tf.equal(ids, tf.scalar(padId, "int32")), "int32"));
 }
 
 /**
@@ -12,7 +10,7 @@ export function paddingIds(ids: ops.Tensor, padId: number): ops.Tensor {
  * while the table is frozen.
  * @param rows [batch, seq, d], the table's rows for `ids`
  */
-export function stopPaddingGradient(rows: ops.Tensor, table: ops.Variable, ids: ops.Tensor, padId: number): ops.Tensor {
+export function stopPaddingGradient(rows: Tensor, table: Variable, ids: Tensor, padId: number): Tensor {
   if (!table.trainable) return rows;
   return differentiable({
     name: "stopPaddingGradient",
