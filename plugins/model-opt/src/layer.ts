@@ -93,7 +93,7 @@ export class DecoderLayer {
     const { heads, hiddenSize, attentionDropout } = this.#config;
     const query = this.#query.forward(x, context);
     const own = { key: this.#key.forward(x, context), value: this.#value.forward(x, context) };
-    const { key, value } = cache?.extend(own) ?? own;
+    const { key, value } = cache?.append(own) ?? own;
     const scale = 1 / Math.sqrt(hiddenSize / heads);
     const attended = this.#attention.run({ query, key, value, mask, heads, scale, causal: true, context }, context, (input) => attend(input, attentionDropout));
     return this.#output.forward(attended, context);

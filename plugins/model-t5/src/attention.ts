@@ -1,4 +1,4 @@
-import { ops, type AttentionInput, type ForwardContext, type KeyValue, type KeyValueCache, type LinearSite, type ModelParts, type SitePoint } from "@deft-js/core";
+import { attend, type ops, type AttentionInput, type ForwardContext, type KeyValue, type KeyValueCache, type LinearSite, type ModelParts, type SitePoint } from "@deft-js/core";
 import type { T5Config } from "./config.ts";
 import type { Place } from "./place.ts";
 
@@ -53,9 +53,4 @@ export class Attention {
     const made = { key: this.#key.forward(from, context), value: this.#value.forward(from, context) };
     return cache === undefined ? made : cache.append(made);
   }
-}
-
-function attend({ query, key, value, mask, bias, heads, scale, causal, context }: AttentionInput, probability: number): ops.Tensor {
-  const dropout = context.training && probability > 0 ? { probability, seed: context.nextSeed() } : undefined;
-  return ops.attention(query, key, value, { heads, scale, mask, bias, causal, dropout });
 }
