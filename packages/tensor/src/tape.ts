@@ -205,17 +205,18 @@ function step(tape: Tape, node: Node, dy: Gradient, gradients: Map<number, Gradi
       if (part === undefined || needs[i] !== true) continue;
       let gradient = gradients.get(input.id);
       if (gradient === undefined) gradients.set(input.id, (gradient = new Gradient()));
-      if (!("compute" in part)) gradient.add(owned(part, input, node.name));
+      // one tensor may be the gradient of several inputs: each but the last takes a handle of its own
+      if (!("compute" in part)) gradient.add(owned(part, input, { name: node.name, shared: parts.includes(part, i + 1) }));
       else gradient.defer(part);
     }
   });
 }
 
 /** A gradient owns its tensor: one that belongs to somebody else (dy passed through, a saved tensor) is taken as a second handle on the same buffer. */
-function owned(part: Tensor, input: Tensor, name: string): Tensor {
+function owned(part: Tensor, input: Tensor, { name, shared }: { name: string; shared: boolean }): Tensor {
   if (part.shape.length !== input.shape.length || part.shape.some((n, i) => n !== input.shape[i]))
     throw new DeftError("tensor.gradient", `${name}: the gradient must have the shape [${input.shape}] of its input, got [${part.shape}]. Correct the op's backward.`);
-  return part.kept || part.scopeId !== tf.engine().state.activeScope.id ? part.clone() : part;
+  return shared || part.kept || part.scopeId !== tf.engine().state.activeScope.id ? part.clone() : part;
 }
 
 function collect(variables: readonly Variable[], gradients: Map<number, Gradient>): Map<string, Tensor> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { add, crossEntropy, densityPenalty, gelu, intTensor, layerNorm, linear, lowRank, mean, memory, mul, read, Rng, scope, sum, tensor, valueAndGradients, Variable, attention } from "../src/index.ts";
+import { add, crossEntropy, densityPenalty, differentiable, gelu, intTensor, layerNorm, linear, lowRank, mean, memory, mul, read, Rng, scope, sum, tensor, tf, valueAndGradients, Variable, attention, type Tensor } from "../src/index.ts";
 
 const rng = new Rng(1);
 const random = (...shape: number[]) => Variable.from(`v${shape.join("x")}`, rng.normals(shape.reduce((a, b) => a * b, 1), 1), shape);
@@ -40,6 +40,22 @@ describe("tape", () => {
       const d = densityPenalty(gelu(k), { epsilon: 0.1, weights });
       return add(sum(mul(k, up)), mean(d));
     });
+  });
+
+  it("gives one tensor to two inputs as their gradient, also when the first has one already", () => {
+    const twiceTheSum = (a: Tensor, b: Tensor) =>
+      differentiable({
+        name: "twiceTheSum",
+        inputs: [a, b],
+        forward: () => ({ output: tf.mul(tf.add(a, b), 2) }),
+        backward: (dy) => {
+          const both = tf.mul(dy.value(), 2);
+          return [both, both];
+        },
+      });
+    const x = random(3), y = Variable.from("y", rng.normals(3, 1), [3]);
+    const gradients = scope(() => [...valueAndGradients(() => sum(add(add(twiceTheSum(x.value, y.value), x.value), y.value)), [x, y]).gradients.values()].map((g) => [...read(g)]));
+    expect(gradients).toEqual([[3, 3, 3], [3, 3, 3]]);
   });
 
   it("leaves no tensor behind", () => {
