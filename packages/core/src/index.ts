@@ -17,6 +17,7 @@ export * from "./kernel/extension.ts";
 export { Kernel } from "./kernel/kernel.ts";
 export { definePlugin, type Plugin, type PluginDefinition, type Registry } from "./kernel/plugin.ts";
 export * from "./model/index.ts";
+export { defineStage, withMetrics, type StageDefinition } from "./stage/define-stage.ts";
 export * from "./training/index.ts";
 export { CORE_VERSION } from "./version.ts";
 export { DeftError } from "@deft-js/tensor";

@@ -25,5 +25,5 @@ export { init, load, type PipelineOptions } from "./stages/load.ts";
 export { maskedSplit, type MaskingOptions } from "./stages/masking.ts";
 export { OPTIMIZER } from "./stages/optimizer.ts";
 export { pretrain, type PretrainOptions } from "./stages/pretrain.ts";
-export { inPipeline, stageOf, type StageBody } from "./stages/stage.ts";
+export { inPipeline, stage, stageOf, type StageBody } from "./stages/stage.ts";
 export type { TrainingSettings } from "./stages/training-options.ts";

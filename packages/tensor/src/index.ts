@@ -13,8 +13,10 @@ export { crossEntropy, meanSquaredError, type CrossEntropyOptions } from "./ops/
 export { matMul, type MatMulOptions } from "./ops/matmul.ts";
 export { layerNorm, rmsNorm, type LayerNormOptions, type RmsNormOptions } from "./ops/norm.ts";
 export { adamWStep, squaredNorm, type AdamWParameter, type AdamWStep } from "./ops/optimizer.ts";
+export { quantizedLinear } from "./ops/quantized-linear.ts";
 export { mean, softmax, sum, type ReduceOptions } from "./ops/reduce.ts";
 export { broadcastTo, concat, reshape, slice, transpose } from "./ops/shape.ts";
+export { checkQuantizedMatrix, dequantizedRows, quantizedBytes, scaleOf, type BlockScales, type QuantizedMatrix } from "./quantized-matrix.ts";
 export { keeps, randomBits, Rng, type RngState } from "./random.ts";
 export { memory, scope } from "./scope.ts";
 export { differentiable, noGradient, valueAndGradients, type DeferredGradient, type Gradient, type InputGradient, type Op, type ValueAndGradients } from "./tape.ts";

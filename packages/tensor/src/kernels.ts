@@ -1,3 +1,5 @@
+import type { QuantizedMatrix } from "./quantized-matrix.ts";
+
 /**
  * The fused kernels that a back-end may bring. Each op of this package asks for its kernel by name; where the
  * active back-end has none, the op runs its composed form (plain tfjs kernels). Both compute the same function.
@@ -12,6 +14,10 @@ export interface KernelTable {
   DeftLinearInputGradient: { transposed: boolean; frozen: boolean };
   /** dW = xᵀ·dy. In: x [rows, dIn], dy [rows, dOut]. Out: dW [dIn, dOut] ([dOut, dIn] when `transposed`). */
   DeftLinearWeightGradient: { transposed: boolean };
+  /** y = x·Wᵀ + b with W [dOut, dIn] in few bits. In: x [rows, dIn], bias? [dOut]. Out: y [rows, dOut]. */
+  DeftQuantizedLinear: { matrix: QuantizedMatrix };
+  /** dx = dy·W. In: dy [rows, dOut]. Out: dx [rows, dIn]. */
+  DeftQuantizedLinearInputGradient: { matrix: QuantizedMatrix };
   /** db = Σ_rows dy. In: dy [rows, n]. Out: [n]. */
   DeftRowSum: Record<string, never>;
   /** y = base + s·(x·A)·B. In: x [rows, dIn], base [rows, dOut], down A [dIn, r], up B [r, dOut]. Out: y, x·A [rows, r]. */

@@ -24,10 +24,10 @@ export function toyBatch(): Batch {
   return { size: 2, seq: 5, inputIds, attentionMask, labels: ops.intTensor([2, 0], [2]) };
 }
 
-async function buildToy({ config, source, rng }: BuildOptions): Promise<Model> {
+async function buildToy({ config, source, rng, weightFormat, absent }: BuildOptions): Promise<Model> {
   const sizes = { ...TOY_SIZES, ...config } as ToySizes;
   const specs = toySpecs(sizes);
-  const loaded = await loadParameters({ who: "toy", specs, source, rng, names: (name) => [name], ignored: [], optionalParts: [] });
+  const loaded = await loadParameters({ who: "toy", specs, source, rng, weightFormat, absent, names: (name) => [name], ignored: [], optionalParts: [] });
   for (const variable of loaded.variables.values()) variable.trainable = false;
   return new ToyModel({ ...config, hidden_size: sizes.dModel, model_type: "toy" }, sizes, new ModelParts(specs, loaded));
 }

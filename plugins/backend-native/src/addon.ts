@@ -27,6 +27,11 @@ export interface AddonDescription {
 export type AttentionShape = readonly [
   scale: number, causal: boolean, dropout: number, seed: number, batch: number, heads: number, queries: number, keys: number, depth: number, biasBatch: number,
 ];
+/** A matrix in few bits as the addon takes it, in this order. */
+export type QuantizedArguments = readonly [
+  dOut: number, dIn: number, int8: boolean, block: number, codes: Uint8Array, codebook: Floats, scales: Float32Array,
+  scaleCodes: Uint8Array | null, scaleCodebook: Floats, scaleBlock: number, offset: number,
+];
 type Four = readonly [number, number, number, number];
 
 /**
@@ -42,6 +47,8 @@ export interface Addon {
   linearWeightGradient(transposed: boolean, rows: number, dIn: number, dOut: number, x: Floats, dy: Floats, dw: Floats): void;
   lowRank(scale: number, rows: number, dIn: number, dOut: number, rank: number, x: Floats, base: Floats, down: Floats, up: Floats, y: Floats, xa: Floats): void;
   lowRankGradient(scale: number, rows: number, dIn: number, dOut: number, rank: number, x: Floats, xa: Floats, dy: Floats, down: Floats, up: Floats, dx: Floats, dDown: Floats, dUp: Floats, dxa: Floats): void;
+  quantizedLinear(...args: [rows: number, ...matrix: QuantizedArguments, x: Floats, bias: Floats, y: Floats]): void;
+  quantizedLinearInputGradient(...args: [rows: number, ...matrix: QuantizedArguments, dy: Floats, dx: Floats]): void;
   batchProduct(transposeA: boolean, transposeB: boolean, batch: number, m: number, n: number, k: number, shareA: boolean, shareB: boolean, a: Floats, b: Floats, y: Floats): void;
   pack(transposed: boolean, k: number, n: number, weight: Floats, precision: number): PackedWeight | undefined;
   release(packed: PackedWeight): void;

@@ -2,7 +2,7 @@ import type { Rng, Tensor, Variable } from "@deft-js/tensor";
 import type { Batch } from "./batch.ts";
 import type { Site, SiteKind, ForwardContext } from "./site.ts";
 import type { Decoding } from "./generation.ts";
-import type { Weight, WeightFormat } from "./weight.ts";
+import type { StoredTensor, Weight, WeightFormat } from "./weight.ts";
 
 /** One MLP activation tapped during a forward pass. */
 export interface TappedActivation {
@@ -61,7 +61,7 @@ export interface Model {
   parameters(): ReadonlyMap<string, Variable>;
   /** The parameters of the trainable head, by name; empty when the head is frozen by nature (tied language-model heads). */
   headParameters(): readonly Variable[];
-  /** Parameters in Hugging Face layout (matrices [dOut, dIn]), for writing a model folder. */
+  /** Parameters in Hugging Face layout (matrices [dOut, dIn]), for writing a model folder; each one's values are made when they are read. */
   exportParameters(): Iterable<NamedArray>;
   /** Puts another weight (quantized, masked) in the place of a linear site's; the old one is disposed. */
   replaceWeight(path: string, weight: Weight): void;
@@ -85,6 +85,10 @@ export interface TensorSource {
   shape(name: string): readonly number[];
   /** The values in file layout. Throws `checkpoint.missing` when there is no such tensor. */
   read(name: string): Promise<Float32Array> | Float32Array;
+  /** A tensor as it is stored; absent where there are float32 values alone. */
+  readRaw?(name: string): Promise<StoredTensor>;
+  /** The matrix with this name as the file holds it, where that is not dense. */
+  weight?(name: string): Promise<Weight> | undefined;
 }
 
 /** Options for building a model of a family. */

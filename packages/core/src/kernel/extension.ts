@@ -6,7 +6,7 @@ import type { Stage } from "../contracts/stage.ts";
 import type { Task } from "../contracts/task.ts";
 import type { Execution } from "../contracts/execution.ts";
 import type { Backend } from "../contracts/backend.ts";
-import type { WeightFormat } from "../contracts/weight.ts";
+import type { WeightFormat, WeightLayout } from "../contracts/weight.ts";
 import type { Reporter } from "../contracts/reporter.ts";
 
 /** A typed extension point: plugins add contributions to it under string ids. */
@@ -48,6 +48,8 @@ export const METER: ExtensionPoint<Meter> = extensionPoint("meter");
 export const WEIGHT_FORMAT: ExtensionPoint<WeightFormat> = extensionPoint("weight-format");
 /** Ways of running a model's layers otherwise than densely. */
 export const EXECUTION: ExtensionPoint<Execution> = extensionPoint("execution");
+/** Layouts of weights that are not dense in model folders. */
+export const WEIGHT_LAYOUT: ExtensionPoint<WeightLayout> = extensionPoint("weight-layout");
 /** Tasks. */
 export const TASK: ExtensionPoint<Task> = extensionPoint("task");
 /** Stages of a pipeline. */

@@ -72,14 +72,15 @@ export async function loadParameters(options: LoadOptions): Promise<LoadedParame
 
 const sitePath = ({ name }: ParameterSpec): string => name.replace(/\.weight$/, "");
 
-/** The weight of a linear layer that is absent or held in another format; undefined for what is held dense. */
+/** The weight of a linear layer that is absent or held in another format; undefined for what is held dense: a head that the source lacks, and will be trained, too. */
 async function otherWeight(options: LoadOptions, spec: ParameterSpec, fileName: string | undefined): Promise<Weight | undefined> {
-  if (spec.matrix !== true) return undefined;
+  if (spec.matrix !== true || (options.source !== undefined && fileName === undefined)) return undefined;
   const [dOut = 0, dIn = 0] = spec.shape;
   const path = sitePath(spec);
   if (options.absent?.(path) === true) return new AbsentWeight(path, [dIn, dOut]);
   const format = options.weightFormat?.(path);
-  return format?.encode(path, await fileValues(options, spec, fileName), { dOut, dIn });
+  if (format !== undefined) return format.encode(path, await fileValues(options, spec, fileName), { dOut, dIn });
+  return fileName === undefined ? undefined : options.source?.weight?.(fileName);
 }
 
 /** Values in held layout: matrices [dIn, dOut]. */

@@ -22,9 +22,12 @@ export class ModelParts {
     this.#weights = loaded.weights;
   }
 
-  /** The parameter with this name. Throws `model.parameter` when the specs have none. */
+  /** The parameter with this name. Throws `model.parameter` when the specs have none, `weight.format` when it is not held dense. */
   parameter(name: string): Variable {
     const variable = this.#variables.get(name);
+    const other = this.#weights.get(name.replace(/\.weight$/, ""));
+    if (variable === undefined && other !== undefined)
+      throw new DeftError("weight.format", `model: ${name} must be dense, since it is no layer of its own to the methods, got ${other.format}. Keep it dense (\`keep\`).`);
     if (variable === undefined) throw new DeftError("model.parameter", `model: ${name} must be a parameter, got no such name. Add it to the specs.`);
     return variable;
   }
@@ -56,9 +59,17 @@ export class ModelParts {
     return this.#variables;
   }
 
-  /** See `Model.exportParameters`: a replaced weight is written as the dense matrix that it stands for. */
+  /** See `Model.exportParameters`: a weight in another format stands as the dense matrix that it means. Values are made when they are read. */
   *exportParameters(): Iterable<NamedArray> {
-    for (const spec of this.#specs) yield { name: spec.name, shape: spec.shape, values: this.#fileValues(spec) };
+    const values = (spec: ParameterSpec): Float32Array => this.#fileValues(spec);
+    for (const spec of this.#specs)
+      yield {
+        name: spec.name,
+        shape: spec.shape,
+        get values() {
+          return values(spec);
+        },
+      };
   }
 
   #fileValues({ name, shape, matrix }: ParameterSpec): Float32Array {

@@ -1,9 +1,9 @@
-import { DeftError, evaluate as measure, METER, TASK, type Artifact, type Contribution, type Kernel, type Meter, type Stage, type StageContext, type Task } from "@deft-js/core";
+import { DeftError, evaluate as measure, METER, TASK, type Artifact, type Contribution, type Kernel, type Meter, type Stage, type StageContext, type Task, withMetrics } from "@deft-js/core";
 import type { OperatorFunction } from "rxjs";
 import { z } from "zod";
 import { choice, makeChosen } from "../recipe/choice.ts";
 import { contextOf } from "../run/context.ts";
-import { inPipeline, stageOf, withMetrics } from "./stage.ts";
+import { inPipeline, stageOf } from "./stage.ts";
 import { defaultMeters, openTask } from "./task.ts";
 
 /** Options of `evaluate` in code. */

@@ -1,9 +1,9 @@
-import { DeftError, type Artifact, type Contribution, type Stage } from "@deft-js/core";
+import { DeftError, type Artifact, type Contribution, type Stage, withMetrics } from "@deft-js/core";
 import type { OperatorFunction } from "rxjs";
 import { z } from "zod";
 import { saveAdapters, type AdapterLayoutId } from "../adapter/save.ts";
 import { mergeAll, saveModel } from "../model/save.ts";
-import { inPipeline, stageOf, withMetrics } from "./stage.ts";
+import { inPipeline, stageOf } from "./stage.ts";
 
 /** Options of `exportTo`. */
 export interface ExportOptions {

@@ -1,9 +1,9 @@
-import { LOSS_TERM, METER, PEFT_METHOD, TASK, type Artifact, type Contribution, type Kernel, type LossTerm, type Meter, type PeftMethod, type Stage, type StageContext, type Task } from "@deft-js/core";
+import { LOSS_TERM, METER, PEFT_METHOD, TASK, type Artifact, type Contribution, type Kernel, type LossTerm, type Meter, type PeftMethod, type Stage, type StageContext, type Task, withMetrics } from "@deft-js/core";
 import type { OperatorFunction } from "rxjs";
 import { z } from "zod";
 import { choice, makeChosen, type Choice } from "../recipe/choice.ts";
 import { contextOf } from "../run/context.ts";
-import { inPipeline, stageOf, withMetrics } from "./stage.ts";
+import { inPipeline, stageOf } from "./stage.ts";
 import { defaultMeters, openTask } from "./task.ts";
 import { trainingMetrics, trainingSchema, trainingSettings, type TrainingSettings } from "./training-options.ts";
 import { trainStage } from "./train-stage.ts";

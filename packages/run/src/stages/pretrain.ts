@@ -1,12 +1,12 @@
 import { join } from "node:path";
-import { DeftError, type Artifact, type Contribution, type Encoded, type Kernel, type OpenTask, type Split, type Stage, type StageContext } from "@deft-js/core";
+import { DeftError, type Artifact, type Contribution, type Encoded, type Kernel, type OpenTask, type Split, type Stage, type StageContext, withMetrics } from "@deft-js/core";
 import { makeSplit, readTexts } from "@deft-js/data";
 import type { OperatorFunction } from "rxjs";
 import { z } from "zod";
 import { saveModel } from "../model/save.ts";
 import { contextOf } from "../run/context.ts";
 import { maskedSplit } from "./masking.ts";
-import { inPipeline, stageOf, withMetrics } from "./stage.ts";
+import { inPipeline, stageOf } from "./stage.ts";
 import { defaultMeters } from "./task.ts";
 import { trainingMetrics, trainingSchema, trainingSettings, type TrainingSettings } from "./training-options.ts";
 import { trainStage } from "./train-stage.ts";

@@ -1,5 +1,5 @@
 import type { Artifact, Stage, StageContext } from "@deft-js/core";
-import { concatMap, type OperatorFunction } from "rxjs";
+import { concatMap, lastValueFrom, of, type OperatorFunction } from "rxjs";
 import { contextOf, type RunContext } from "../run/context.ts";
 
 /** What a stage does to an artifact. */
@@ -18,6 +18,14 @@ export function inPipeline(id: string, body: StageBody): OperatorFunction<Artifa
   });
 }
 
+/** Any stage, a plugin's too, in a pipeline that began with `load`. */
+export function stage(made: Stage): OperatorFunction<Artifact, Artifact> {
+  return concatMap((artifact) => {
+    const context = contextOf(artifact);
+    return announced({ id: made.id, context, artifact, run: () => lastValueFrom(of(artifact).pipe(made.operator(context))) });
+  });
+}
+
 /** Runs one stage between its two events. */
 export async function announced({ id, context, artifact, of, run }: { id: string; context: RunContext; artifact: Artifact; of?: number; run: (name: string) => Promise<Artifact> }): Promise<Artifact> {
   const index = context.nextStage();
@@ -32,11 +40,4 @@ export async function announced({ id, context, artifact, of, run }: { id: string
 function stageName(id: string, context: StageContext): string {
   const begun = (context as Partial<RunContext>).stages ?? 1;
   return `${Math.max(0, begun - 1)}-${id}`;
-}
-
-/** The artifact with a stage's metrics: under its id, and from the second of one id on under `id-2`, … */
-export function withMetrics(artifact: Artifact, id: string, metrics: unknown): Artifact {
-  let key = id;
-  for (let n = 2; Object.hasOwn(artifact.metrics, key); n++) key = `${id}-${n}`;
-  return { ...artifact, metrics: { ...artifact.metrics, [key]: metrics } };
 }

@@ -70,7 +70,8 @@ function weightGradient(x: Tensor, dz: Tensor, transposed: boolean): Tensor {
   return transposed ? tf.matMul(rows(dz), rows(x), true, false) : tf.matMul(rows(x), rows(dz), true, false);
 }
 
-function rowSum(dz: Tensor): Tensor {
+/** Σ over all axes but the last. */
+export function rowSum(dz: Tensor): Tensor {
   const fused = runKernel("DeftRowSum", { dy: dz }, {});
   return fused === undefined ? tf.sum(rows(dz), 0) : output(fused, 0, "DeftRowSum");
 }

@@ -4,6 +4,7 @@ import {
 } from "@deft-js/tensor";
 import * as ref from "./reference.ts";
 import type { Values } from "./reference.ts";
+import { quantizedCases } from "./quantized-cases.ts";
 import type { OpCase } from "./run.ts";
 
 type Tensors = Readonly<Record<string, Tensor>>;
@@ -209,5 +210,5 @@ function shapeCases(): OpCase[] {
 
 /** Every op with a gradient, on sizes that catch vector tails, tiles, padding and broadcasting. */
 export function opCases(): readonly OpCase[] {
-  return [...linearCases(), ...activationCases(), ...densityCases(), ...normCases(), ...attentionCases(), ...lossCases(), ...elementwiseCases(), ...shapeCases()];
+  return [...linearCases(), ...quantizedCases(), ...activationCases(), ...densityCases(), ...normCases(), ...attentionCases(), ...lossCases(), ...elementwiseCases(), ...shapeCases()];
 }

@@ -26,6 +26,16 @@ struct Strides {
   i64 size[4], a[4], b[4];
 };
 
+// W [dOut, dIn] in 4 bits (codebook[code]·scale, two codes in a byte, the first in its high half) or in 8 (code·(scale/127)).
+// `block` consecutive elements share a scale; with scale_codes it is scale_codebook[code]·scales[block/scale_block] + offset.
+struct QuantizedMatrix {
+  i64 d_out, d_in, block, scale_block;
+  bool int8;
+  const std::uint8_t *codes, *scale_codes;
+  const float *codebook, *scales, *scale_codebook;
+  float offset;
+};
+
 struct Kernels {
   const char* name;
   // activation.cpp
@@ -58,6 +68,9 @@ struct Kernels {
   void (*adamw)(const AdamW&, float* value, float* m, float* v, const float* gradient, i64 n);
   void (*dropout)(const float* x, float* y, double probability, u32 seed, i64 n);
   void (*scatter_add)(const i32* ids, const float* dy, float* out, i64 rows, i64 size, i64 n);
+  // quantized.cpp
+  void (*quantized_block)(const QuantizedMatrix&, i64 row_begin, i64 row_end, i64 column_begin, i64 column_end, float* out);  // one thread
+  bool (*quantized_few_rows)(const QuantizedMatrix&, const float* x, const float* bias, float* y, i64 rows);  // false: not for this shape
 };
 
 extern const Kernels kernels_portable;

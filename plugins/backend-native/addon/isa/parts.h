@@ -29,6 +29,8 @@ void accumulate(float*, const float*, i64);
 void adamw(const AdamW&, float*, float*, float*, const float*, i64);
 void dropout(const float*, float*, double, u32, i64);
 void scatter_add(const i32*, const float*, float*, i64, i64, i64);
+void quantized_block(const QuantizedMatrix&, i64, i64, i64, i64, float*);
+bool quantized_few_rows(const QuantizedMatrix&, const float*, const float*, float*, i64);
 
 }  // namespace DEFT_ISA
 }  // namespace deft

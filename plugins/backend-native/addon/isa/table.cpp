@@ -32,6 +32,8 @@ const Kernels DEFT_TABLE(DEFT_ISA) = {
     DEFT_ISA::adamw,
     DEFT_ISA::dropout,
     DEFT_ISA::scatter_add,
+    DEFT_ISA::quantized_block,
+    DEFT_ISA::quantized_few_rows,
 };
 
 }  // namespace deft

@@ -45,6 +45,20 @@ std::string Args::text(const char* name) {
   return std::string(buffer, length);
 }
 
+namespace {
+const char* described(napi_typedarray_type type) {
+  return type == napi_float32_array ? "a Float32Array" : type == napi_int32_array ? "an Int32Array" : "a Uint8Array";
+}
+}  // namespace
+
+Args::Span Args::any_floats(const char* name) {
+  napi_typedarray_type type;
+  size_t length = 0;
+  void* data = nullptr;
+  if (napi_get_typedarray_info(env, next(name), &type, &length, &data, nullptr, nullptr) != napi_ok || type != napi_float32_array) refuse(std::string(name) + " must be a Float32Array");
+  return {static_cast<const float*>(data), static_cast<i64>(length)};
+}
+
 void* Args::array(const char* name, napi_typedarray_type wanted, i64 count, bool optional) {
   napi_value value = next(name);
   if (optional) {
@@ -54,8 +68,7 @@ void* Args::array(const char* name, napi_typedarray_type wanted, i64 count, bool
   napi_typedarray_type type;
   size_t length = 0;
   void* data = nullptr;
-  const char* expected = wanted == napi_float32_array ? "a Float32Array" : "an Int32Array";
-  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok || type != wanted) refuse(std::string(name) + " must be " + expected);
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok || type != wanted) refuse(std::string(name) + " must be " + described(wanted));
   if (static_cast<i64>(length) != count) refuse(std::string(name) + " must hold " + std::to_string(count) + " values, got " + std::to_string(length));
   return data;
 }

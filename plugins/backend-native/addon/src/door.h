@@ -29,6 +29,15 @@ class Args {
   float* floats(const char* name, i64 count) { return static_cast<float*>(array(name, napi_float32_array, count, false)); }
   float* floats_or_null(const char* name, i64 count) { return static_cast<float*>(array(name, napi_float32_array, count, true)); }
   i32* integers(const char* name, i64 count) { return static_cast<i32*>(array(name, napi_int32_array, count, false)); }
+  // A Uint8Array of exactly `count` elements.
+  const std::uint8_t* bytes(const char* name, i64 count) { return static_cast<std::uint8_t*>(array(name, napi_uint8_array, count, false)); }
+  const std::uint8_t* bytes_or_null(const char* name, i64 count) { return static_cast<std::uint8_t*>(array(name, napi_uint8_array, count, true)); }
+  // A Float32Array of any length, which the caller checks.
+  struct Span {
+    const float* data;
+    i64 count;
+  };
+  Span any_floats(const char* name);
   // What `tag` made with external(), or null for null.
   void* external_or_null(const char* name, const napi_type_tag& tag);
   // The product of sizes, which must fit a typed array.
@@ -57,6 +66,6 @@ struct Door {
 };
 void open_door(napi_env env, napi_value exports, const Door& door);
 
-extern const Door linear_doors[], pointwise_doors[], norm_doors[], attention_doors[], array_doors[], pool_doors[];
+extern const Door linear_doors[], pointwise_doors[], norm_doors[], attention_doors[], array_doors[], quantized_doors[], pool_doors[];
 
 }  // namespace deft

@@ -4,6 +4,7 @@ import { activation, activationGradient, densityPenalty, densityPenaltyGradient,
 import { attention, attentionGradient } from "./attention.ts";
 import { linear, linearInputGradient, linearWeightGradient, lowRank, lowRankGradient, rowSum } from "./linear.ts";
 import { norm, normGradient } from "./norm.ts";
+import { quantizedLinear, quantizedLinearInputGradient } from "./quantized.ts";
 import { adamW, crossEntropy, crossEntropyGradient, gather, scatterAdd, squaredNorm } from "./training.ts";
 
 /** Every fused kernel of the toolkit's table. */
@@ -11,6 +12,8 @@ export const FUSED: { readonly [N in KernelName]: FusedKernel<N> } = {
   DeftLinear: linear,
   DeftLinearInputGradient: linearInputGradient,
   DeftLinearWeightGradient: linearWeightGradient,
+  DeftQuantizedLinear: quantizedLinear,
+  DeftQuantizedLinearInputGradient: quantizedLinearInputGradient,
   DeftRowSum: rowSum,
   DeftLowRank: lowRank,
   DeftLowRankGradient: lowRankGradient,

@@ -1,0 +1,225 @@
+// Matrices in 4 or 8 bits: decoding a block of rows and columns, and the product of few rows straight from the codes.
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#include <type_traits>
+
+#include "parts.h"
+#include "simd.h"
+
+namespace deft {
+namespace DEFT_ISA {
+namespace {
+
+using Codes = const std::uint8_t*;
+// Codes of one vector: so many bytes of packed pairs.
+constexpr int PAIRS = W / 2;
+// Codes in W 32-bit lanes, and the most columns whose scales fit the row's buffer.
+constexpr i64 GROUP = 8 * W, MOST_COLUMNS = 65536;
+// Rows of x that meet one decoded vector.
+constexpr int ROWS = 4;
+
+float scale_of(const QuantizedMatrix& q, i64 block) {
+  if (!q.scale_codes) return q.scales[block];
+  return q.scale_codebook[q.scale_codes[block]] * q.scales[block / q.scale_block] + q.offset;
+}
+
+// The 16 values of a codebook, looked up by the low four bits of each lane.
+struct Codebook {
+#if defined(__AVX512F__) && !defined(DEFT_VECTOR_BYTES)
+  __m512 all;
+  explicit Codebook(const float* values) : all(_mm512_loadu_ps(values)) {}
+  vf operator[](vu code) const { return (vf)_mm512_permutexvar_ps((__m512i)code, all); }
+#elif defined(__AVX2__) && !defined(DEFT_VECTOR_BYTES)
+  __m256 low, high;
+  explicit Codebook(const float* values) : low(_mm256_loadu_ps(values)), high(_mm256_loadu_ps(values + 8)) {}
+  vf operator[](vu code) const {
+    const __m256i i = (__m256i)code;
+    return (vf)_mm256_blendv_ps(_mm256_permutevar8x32_ps(low, i), _mm256_permutevar8x32_ps(high, i), (__m256)_mm256_slli_epi32(i, 28));
+  }
+#else
+  const float* values;
+  explicit Codebook(const float* values_) : values(values_) {}
+  vf operator[](vu code) const {
+    vf v = {};
+    for (int i = 0; i < W; ++i) v[i] = values[code[i] & 15];
+    return v;
+  }
+#endif
+};
+
+// Lane j's shift within the 8 codes of a 32-bit word: the first code of a byte is its high half.
+inline vu shifts() {
+  vu v = {};
+  for (int i = 0; i < W; ++i) v[i] = 4u * static_cast<u32>((i % 8) ^ 1);
+  return v;
+}
+
+// W consecutive codes from an even one on, each in the low four bits of its lane.
+inline vu spread(Codes pairs) {
+  u32 word[2] = {0, 0};
+  std::memcpy(word, pairs, PAIRS);
+  vu v = splat(word[0]);
+  if (W > 8) v = lane_numbers() < 8u ? v : splat(word[1]);
+  return v >> shifts();
+}
+
+// [from, from + n) of the flat matrix, all of one block.
+void decode_pairs(const QuantizedMatrix& q, const Codebook& codebook, float scale, i64 from, float* out, i64 n) {
+  const auto one = [&](i64 i) { return q.codebook[i & 1 ? q.codes[i >> 1] & 15 : q.codes[i >> 1] >> 4] * scale; };
+  i64 i = 0;
+  if (n > 0 && (from & 1)) out[i++] = one(from);
+  for (; i + W <= n; i += W) store(out + i, codebook[spread(q.codes + (from + i) / 2)] * scale);
+  for (; i < n; ++i) out[i] = one(from + i);
+}
+
+typedef signed char vc __attribute__((vector_size(W)));
+
+inline vf spread_bytes(Codes codes) {
+  vc c;
+  std::memcpy(&c, codes, W);
+  return __builtin_convertvector(c, vf);
+}
+
+void decode_bytes(const QuantizedMatrix& q, float scale, i64 from, float* out, i64 n) {
+  const float unit = scale / 127.f;
+  i64 i = 0;
+  for (; i + W <= n; i += W) store(out + i, spread_bytes(q.codes + from + i) * unit);
+  for (; i < n; ++i) out[i] = static_cast<float>(static_cast<signed char>(q.codes[from + i])) * unit;
+}
+
+// x [m, dIn] in the order in which the codes of a group come out: for each nibble of the 32-bit words, one vector over the words.
+void arrange(const float* x, float* to, i64 size) {
+  for (i64 g = 0; g < size; g += GROUP) {
+    for (int k = 0; k < 8; ++k) {
+      for (int lane = 0; lane < W; ++lane) to[g + k * W + lane] = x[g + lane * 8 + (k ^ 1)];
+    }
+  }
+}
+
+// The scale of each 64 columns of a row.
+void row_scales(const QuantizedMatrix& q, i64 row, float* scales) {
+  const i64 first = row * q.d_in;
+  for (i64 s = 0; s < q.d_in / 64; ++s) scales[s] = scale_of(q, (first + s * 64) / q.block);
+}
+
+// The scales of the lanes of group g: a lane holds 8 columns.
+inline vf group_scale(const float* scales, i64 g) {
+  const i64 first = g * W / 8;
+  if (W <= 8) return splat(scales[first]);
+  return lane_numbers() < 8u ? splat(scales[first]) : splat(scales[first + 1]);
+}
+
+template <int M>
+void dot_pairs(const QuantizedMatrix& q, const Codebook& codebook, i64 row, const float* scales, const float* x, float* sums) {
+  vf total[M] = {};
+  Codes codes = q.codes + row * q.d_in / 2;
+  for (i64 g = 0; g < q.d_in / GROUP; ++g) {
+    vu words;
+    std::memcpy(&words, codes + g * BYTES, BYTES);
+    vf even[M] = {}, odd[M] = {};
+    for (int k = 0; k < 8; k += 2) {
+      const vf a = codebook[words >> static_cast<u32>(4 * k)], b = codebook[words >> static_cast<u32>(4 * k + 4)];
+      for (int m = 0; m < M; ++m) {
+        const float* at = x + m * q.d_in + g * GROUP + k * W;
+        even[m] += a * load(at);
+        odd[m] += b * load(at + W);
+      }
+    }
+    const vf scale = group_scale(scales, g);
+    for (int m = 0; m < M; ++m) total[m] += (even[m] + odd[m]) * scale;
+  }
+  for (int m = 0; m < M; ++m) sums[m] = sum_of(total[m]);
+}
+
+template <int M>
+void dot_bytes(const QuantizedMatrix& q, i64 row, const float* x, float* sums) {
+  vf total[M][2] = {};
+  Codes codes = q.codes + row * q.d_in;
+  i64 i = 0;
+  for (; i + 2 * W <= q.d_in; i += 2 * W) {
+    const vf a = spread_bytes(codes + i), b = spread_bytes(codes + i + W);
+    for (int m = 0; m < M; ++m) {
+      total[m][0] += a * load(x + m * q.d_in + i);
+      total[m][1] += b * load(x + m * q.d_in + i + W);
+    }
+  }
+  const float unit = scale_of(q, row * q.d_in / q.block) / 127.f;
+  for (int m = 0; m < M; ++m) {
+    float sum = sum_of(total[m][0] + total[m][1]);
+    for (i64 j = i; j < q.d_in; ++j) sum += static_cast<float>(static_cast<signed char>(codes[j])) * x[m * q.d_in + j];
+    sums[m] = sum * unit;
+  }
+}
+
+// One output's sums over `m` rows of x, at most ROWS.
+void dots(const QuantizedMatrix& q, const Codebook* codebook, i64 row, const float* scales, const float* x, int m, float* sums) {
+  const auto with = [&](auto rows) {
+    constexpr int M = decltype(rows)::value;
+    if (codebook) {
+      dot_pairs<M>(q, *codebook, row, scales, x, sums);
+    } else {
+      dot_bytes<M>(q, row, x, sums);
+    }
+  };
+  switch (m) {
+    case 1: return with(std::integral_constant<int, 1>{});
+    case 2: return with(std::integral_constant<int, 2>{});
+    case 3: return with(std::integral_constant<int, 3>{});
+    default: return with(std::integral_constant<int, ROWS>{});
+  }
+}
+
+bool straight(const QuantizedMatrix& q) {
+  if (q.int8) return q.d_in > 0 && q.block % q.d_in == 0;
+  return q.d_in % GROUP == 0 && q.d_in % 64 == 0 && q.block % 64 == 0 && q.d_in <= MOST_COLUMNS;
+}
+
+}  // namespace
+
+void quantized_block(const QuantizedMatrix& q, i64 row_begin, i64 row_end, i64 column_begin, i64 column_end, float* out) {
+  static const float none[16] = {};
+  const Codebook codebook(q.int8 ? none : q.codebook);
+  for (i64 r = row_begin; r < row_end; ++r) {
+    const i64 end = r * q.d_in + column_end;
+    for (i64 at = r * q.d_in + column_begin; at < end;) {
+      const i64 block = at / q.block, stop = smaller(end, (block + 1) * q.block);
+      const float scale = scale_of(q, block);
+      if (q.int8) {
+        decode_bytes(q, scale, at, out, stop - at);
+      } else {
+        decode_pairs(q, codebook, scale, at, out, stop - at);
+      }
+      out += stop - at;
+      at = stop;
+    }
+  }
+}
+
+bool quantized_few_rows(const QuantizedMatrix& q, const float* x, const float* bias, float* y, i64 rows) {
+  if (!straight(q)) return false;
+  const float* given = x;
+  if (!q.int8) {
+    float* arranged = scratch(rows * q.d_in);
+    arrange(x, arranged, rows * q.d_in);
+    given = arranged;
+  }
+  parallel(q.d_out, rows * q.d_in, [&](i64 begin, i64 end) {
+    static const float none[16] = {};
+    const Codebook codebook(q.int8 ? none : q.codebook);
+    float scales[MOST_COLUMNS / 64], sums[ROWS];
+    for (i64 o = begin; o < end; ++o) {
+      if (!q.int8) row_scales(q, o, scales);
+      for (i64 r = 0; r < rows; r += ROWS) {
+        const int m = static_cast<int>(smaller(ROWS, rows - r));
+        dots(q, q.int8 ? nullptr : &codebook, o, scales, given + r * q.d_in, m, sums);
+        for (int i = 0; i < m; ++i) y[(r + i) * q.d_out + o] = sums[i] + (bias ? bias[o] : 0.f);
+      }
+    }
+  });
+  return true;
+}
+
+}  // namespace DEFT_ISA
+}  // namespace deft
