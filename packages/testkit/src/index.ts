@@ -12,5 +12,6 @@ export { opCases, opSuite, type OpCase } from "./op-suite/index.ts";
 export { peftMethodChecks } from "./peft-method/index.ts";
 export type { PeftMethodSubject } from "./peft-method/subject.ts";
 export { taskChecks, type TaskSubject } from "./task/index.ts";
+export { weightFormatChecks, type WeightFormatSubject } from "./weight-format/index.ts";
 export { toyBatch, toyFamily, toyModel } from "./toy-model.ts";
 export { TOY_SIZES, type ToySizes } from "./toy-parts.ts";

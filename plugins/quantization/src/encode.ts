@@ -1,6 +1,7 @@
 import type { ops } from "@deft-js/core";
 import type { Codebook4 } from "./codebooks.ts";
 import { DYNAMIC_MAP } from "./dynamic-map.ts";
+import { float32Mean } from "./float32-mean.ts";
 
 const fround = Math.fround;
 
@@ -25,9 +26,10 @@ export function blockMaxima(values: Float32Array, blockSize: number): Float32Arr
 /** 1/max in float32; 0 for a block of zeros, so that its values stay 0. */
 const inverse = (max: number): number => (max === 0 ? 0 : fround(1 / max));
 
-/** Two codes a byte, the first in the high half: code of value·(1/max of its block), rounded as float32. */
+/** Two codes a byte, the first in the high half; code of value·(1/max of its block), rounded as float32. */
 export function encodePairs(values: Float32Array, maxima: Float32Array, blockSize: number, { encode }: Codebook4): Uint8Array {
   const codes = new Uint8Array(Math.ceil(values.length / 2));
+  if (values.length % 2 === 1) codes[codes.length - 1] = encode(0); // what fills the last byte is a zero, too
   for (const [block, max] of maxima.entries()) {
     const factor = inverse(max);
     const end = Math.min(values.length, (block + 1) * blockSize);
@@ -61,19 +63,12 @@ function halfToEven(x: number): number {
  * Double quantization (arXiv:2305.14314, section 3): the scales less their mean, in 8 bits of the dynamic map, in blocks of 256 with a float32 scale each.
  */
 export function quantizeScales(scales: Float32Array): ops.BlockScales {
-  const offset = mean(scales);
+  const offset = float32Mean(scales);
   const centred = scales.map((scale) => scale - offset);
   const outer = blockMaxima(centred, SCALES_BLOCK);
   const codes = new Uint8Array(scales.length);
   for (const [i, value] of centred.entries()) codes[i] = nearest(fround(value * inverse(outer[Math.floor(i / SCALES_BLOCK)] as number)));
   return { codes, codebook: DYNAMIC_MAP, blockSize: SCALES_BLOCK, scales: outer, offset };
-}
-
-/** The mean, summed in double precision and rounded once. */
-function mean(values: Float32Array): number {
-  let sum = 0;
-  for (const value of values) sum += value;
-  return values.length === 0 ? 0 : fround(sum / values.length);
 }
 
 /** The index of the nearest value of the dynamic map; the lower of two that are equally near. */
