@@ -13,7 +13,7 @@ const KEPT = ["model-bert/test/fixtures/bert-seqcls", "model-bert/test/fixtures/
 /** Beside it, where there are any. */
 const PEERS = [
   "numerics", "bert-lora-at", "bert-lora-peft", "bert-pfeiffer-at", "bert-houlsby-at", "bert-pfeiffer-at-statichead",
-  "traj-bert-peft", "traj-bert-deft-eps1e-3", "traj-bert-deft-eps1e-7",
+  "quantization", "bert-qlora-nf4", "t5-qlora-nf4", "traj-bert-peft", "traj-bert-deft-eps1e-3", "traj-bert-deft-eps1e-7",
   "t5-lora-at", "t5-lora-peft", "t5-pfeiffer-at", "t5-houlsby-at",
   "opt-lora-peft",
   "traj-t5-peft", "traj-t5-deft-eps1e-3", "traj-t5-deft-eps1e-7",

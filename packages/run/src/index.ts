@@ -8,7 +8,8 @@ export { measureDensity, type DensityReport, type DensityRequest, type DensitySh
 export { predictTexts, type Prediction, type PredictRequest } from "./inspect/predict.ts";
 export type { Text, TextSource } from "./inspect/texts.ts";
 export { initModel, loadModel, type InitModelOptions, type LoadModelOptions } from "./model/load.ts";
-export { saveModel } from "./model/save.ts";
+export type { MergeDrift, MergeInto } from "./model/merge.ts";
+export { saveModel, type SaveModelOptions } from "./model/save.ts";
 export { builtIn, builtInStages } from "./kernel/builtin.ts";
 export { discoverPlugins } from "./kernel/discover.ts";
 export { createKernel, type KernelOptions } from "./kernel/load.ts";

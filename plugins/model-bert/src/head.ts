@@ -51,8 +51,9 @@ function bertHead(config: BertConfig): HeadPlan {
     newParts: [POOLER, HEAD],
     architecture: "ForSequenceClassification",
     build: (parts) => {
-      const [pooler, classifier] = [dense(parts, "bert.pooler.dense"), dense(parts, "classifier")];
-      return (hidden, context) => classifier(contextDropout(pooler(firstPosition(hidden), "tanh"), classifierDropout, context));
+      const pooler = parts.linear({ path: "bert.pooler.dense", stack: "encoder" });
+      const classifier = dense(parts, "classifier");
+      return (hidden, context) => classifier(contextDropout(ops.tanh(pooler.forward(firstPosition(hidden), context)), classifierDropout, context));
     },
     loss: classificationLoss,
   };

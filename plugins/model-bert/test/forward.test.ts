@@ -106,6 +106,7 @@ describe("sites", () => {
       `${l}.attention.output.dense 8 8 1 -`,
       `${l}.intermediate.dense 8 6 1 -`,
       `${l}.output.dense 6 8 1 -`,
+      "bert.pooler.dense 8 8 - -",
     ]);
     expect(list("residual").slice(2)).toEqual([`${l}.attention.output 8 8 1 attention`, `${l}.output 8 8 1 mlp`]);
     expect(list("activation")[1]).toBe(`${l}.intermediate.intermediate_act_fn 6 6 1 -`);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { readSafetensors } from "@deft-js/checkpoint";
 import { ops, type NamedArray } from "@deft-js/core";
 import { describe, expect, it } from "vitest";
-import { DYNAMIC_MAP, FP4, fp4, int8, NF4, nf4, QuantizedWeight } from "../src/index.ts";
+import { DYNAMIC_MAP, FP4, fp4, int8, NF4, nf4, type QuantizedWeight } from "../src/index.ts";
 
 const FILE = join(import.meta.dirname, "../../../../shared/goldens/quantization/expected.safetensors");
 const CASES = ["w64x128", "w_odd_7x33", "w_big_300x64", "w_edge_zero_outlier_grid"];

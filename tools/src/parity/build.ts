@@ -1,5 +1,5 @@
 import { readAdapterFolder } from "@deft-js/checkpoint";
-import { ADAPTER_READER, MODEL_FAMILY, ops, type Attachment, type HeadKind, type Kernel, type Model, type ModelConfig, type PeftMethod } from "@deft-js/core";
+import { ADAPTER_READER, MODEL_FAMILY, ops, WEIGHT_FORMAT, type Attachment, type BuildOptions, type HeadKind, type Kernel, type Model, type ModelConfig, type PeftMethod } from "@deft-js/core";
 import { arrays, has, json, sourceOf, type Arrays } from "./fixture.ts";
 
 /** A fixture's model with what is attached to it. */
@@ -26,7 +26,7 @@ export async function build(folder: string, kernel: Kernel, method?: { method: P
   const adapter = has(folder, "adapter/adapter_config.json") ? await readAdapterFolder(`${folder}/adapter`) : undefined;
   const tensors = new Map([...(adapter?.tensors ?? method?.tensors ?? [])].map(([name, t]) => [savedName(name), { ...t, name: savedName(name) }]));
   const head = new Map([...(adapter?.head?.tensors ?? []), ...tensors].filter(([name]) => /^(heads|classifier)\./.test(name)));
-  const model = await buildModel(kernel, config, base, head);
+  const model = await buildModel(kernel, config, base, head, await quantizedWeights(folder, kernel));
   const configured = method?.method ?? (adapter === undefined ? undefined : readMethod(kernel, adapter.layout, adapter.config));
   if (configured === undefined) return { model, inPeerLayout: (v) => exported(model, v) };
   const attachment = configured.attach(model, new ops.Rng(0));
@@ -43,14 +43,24 @@ export async function build(folder: string, kernel: Kernel, method?: { method: P
   };
 }
 
-async function buildModel(kernel: Kernel, config: ModelConfig, base: Arrays, head: Arrays): Promise<Model> {
+/** The weights that a fixture's forward pass used in NF4, doubly quantized; none where it says nothing of it. */
+async function quantizedWeights(folder: string, kernel: Kernel): Promise<NonNullable<BuildOptions["weightFormat"]> | undefined> {
+  const { notes } = await json<{ notes?: { quantized_weights?: readonly string[] } | string }>(folder, "expected.json");
+  const names = new Set(typeof notes === "object" ? notes.quantized_weights : []);
+  if (names.size === 0) return undefined;
+  if (!kernel.contributions(WEIGHT_FORMAT).some(({ id }) => id === "nf4")) throw new Unsupported("no plugin brings the weight format nf4");
+  const format = kernel.create(WEIGHT_FORMAT, "nf4");
+  return (path) => (names.has(`${path}.weight`) ? format : undefined);
+}
+
+async function buildModel(kernel: Kernel, config: ModelConfig, base: Arrays, head: Arrays, weightFormat: BuildOptions["weightFormat"]): Promise<Model> {
   const family = kernel.contributions(MODEL_FAMILY).map((c) => kernel.create(MODEL_FAMILY, c.id)).find((f) => f.modelTypes.includes(String(config["model_type"])));
   if (family === undefined) throw new Unsupported(`model_type ${String(config["model_type"])} has no plugin`);
   const flexible = [...head.keys()].some((name) => name.startsWith("heads."));
   const architecture = String((config["architectures"] as string[] | null)?.[0] ?? "");
   const kind = flexible ? "tanh-classification" : headOf(architecture, String(config["model_type"]));
   const labels = Object.keys((config["id2label"] as object | undefined) ?? {}).length;
-  return family.build({ config, head: kind, labels, source: sourceOf(base, head), rng: new ops.Rng(0), headName: ADAPTER_NAME });
+  return family.build({ config, head: kind, labels, source: sourceOf(base, head), rng: new ops.Rng(0), headName: ADAPTER_NAME, weightFormat });
 }
 
 /** The head of an `architectures` entry; the fixtures' generating models have one where the entry is missing, too. */

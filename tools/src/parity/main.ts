@@ -11,6 +11,7 @@ import { Unsupported } from "./build.ts";
 import { json } from "./fixture.ts";
 import { checkModel } from "./model-fixture.ts";
 import { checkNumerics } from "./numerics.ts";
+import { checkQuantization } from "./quantization.ts";
 import { holds, render, type Line } from "./report.ts";
 import { checkTrajectory } from "./trajectory.ts";
 
@@ -20,8 +21,9 @@ export async function checkFolder(folder: string, kernel: Kernel): Promise<Line[
   const expected = await json<Record<string, unknown>>(folder, "expected.json");
   if (expected["steps"] !== undefined) return checkTrajectory(folder, kernel);
   if (expected["gelu_exact_zero_thresholds"] !== undefined) return checkNumerics(folder);
+  if (expected["packing"] !== undefined) return checkQuantization(folder, kernel);
   if (existsSync(`${folder}/config.json`)) return checkModel(folder, kernel);
-  throw new Unsupported("it is neither a model, a trajectory nor numerics");
+  throw new Unsupported("it is neither a model, a trajectory, numerics nor quantized matrices");
 }
 
 async function main(): Promise<number> {

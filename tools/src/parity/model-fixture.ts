@@ -1,7 +1,8 @@
-import { LOSS_TERM, ops, type Batch, type ForwardResult, type Kernel, type LossTerm, type Model } from "@deft-js/core";
+import { LOSS_TERM, ops, type Batch, type ForwardResult, type Kernel, type LossTerm, type Model, type Weight } from "@deft-js/core";
 import { build, savedName, type Built } from "./build.ts";
 import { arrays, has, json, toBatch, toHostBatch, values, type Arrays, type FixtureBatch } from "./fixture.ts";
 import { generationLines, type ExpectedGeneration } from "./generation.ts";
+import { fileValues } from "./quantization.ts";
 import { entryByEntry, largest, largestError, relativeToLargest, type Line } from "./report.ts";
 
 interface Expected extends ExpectedGeneration {
@@ -51,11 +52,24 @@ export async function checkModel(folder: string, kernel: Kernel): Promise<Line[]
   const ours = ops.scope(() => ops.read(built.model.loss(built.model.forward(batch), batch))[0] as number);
   lines.unshift({ quantity: "loss", error: Math.abs(ours - loss), tolerance: tolerances.loss * Math.max(1, Math.abs(loss)) });
   for (const key of epsilonsOf(expected)) lines.push(densityLine(kernel, built.model, batch, expected, key));
+  if (has(folder, "model_dequantized.safetensors")) lines.push(dequantizedLine(built.model, await arrays(folder, "model_dequantized.safetensors")));
   if (has(folder, "grads.safetensors")) lines.push(...(await gradientLines(folder, kernel, built, batch, tolerances)));
   if (built.model.decode !== undefined) lines.push(...(await generationLines(built.model, toHostBatch(inputs), batch, scalars, expected, tolerances.outputs)));
   built.attachment?.detach();
   built.model.dispose();
   return lines;
+}
+
+/** The quantized weights beside what the peer's forward pass used. */
+function dequantizedLine(model: Model, theirs: Arrays): Line {
+  const sites = model.sites("linear").filter(({ weight }) => weight?.encoding !== undefined);
+  let [error, top] = [sites.length === 0 ? Number.NaN : 0, 0];
+  for (const { path, weight } of sites) {
+    const expected = values(theirs, `${path}.weight`);
+    error = worse(error, largestError(fileValues(weight as Weight), expected));
+    top = Math.max(top, largest(expected));
+  }
+  return { quantity: `dequantized weights (${sites.length} tensors)`, error, tolerance: 1e-7 * top };
 }
 
 /** How the fixtures call the stacks. */

@@ -1,11 +1,11 @@
 import { copyFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { DeftError, type ModelConfig, type NamedArray, type TensorSource } from "@deft-js/core";
+import { DeftError, type ModelConfig, type TensorSource } from "@deft-js/core";
 import { currentFolder, writeFolderAtomically, type FolderFile } from "../files/atomic-folder.ts";
 import { formatJson } from "../files/json.ts";
 import { isFile, pickleError } from "../files/pickle.ts";
 import { openSafetensors } from "../safetensors/reader.ts";
-import { writeSafetensors } from "../safetensors/writer.ts";
+import { writeSafetensors, type WritableTensor } from "../safetensors/writer.ts";
 import { readModelConfig } from "./config.ts";
 import { INDEX_NAME, openShards } from "./source.ts";
 
@@ -22,8 +22,8 @@ export interface ModelFolder {
 /** What a model folder is written from. */
 export interface WriteModelFolderOptions {
   readonly config: ModelConfig;
-  /** In file layout; each one's `values` is read once, when its turn comes. */
-  readonly tensors: Iterable<NamedArray>;
+  /** In file layout; each one's `values` is read once, when its turn comes. Bytes of any dtype where a weight is not dense. */
+  readonly tensors: Iterable<WritableTensor>;
   /** Paths of files to be copied in under their own names: tokenizer.json, tokenizer_config.json, … */
   readonly copy?: readonly string[];
   /** Further files by name. */
@@ -49,7 +49,7 @@ export async function openModelFolder(path: string): Promise<ModelFolder> {
 }
 
 /**
- * Writes a model folder as a whole: config.json, model.safetensors (float32) and what else is given. An earlier model folder is replaced.
+ * Writes a model folder as a whole: config.json, model.safetensors (float32, but for weights in another format) and what else is given. An earlier model folder is replaced.
  * @throws DeftError `checkpoint.occupied` when the folder holds files that are no model's, `checkpoint.json`, `checkpoint.name`,
  * `checkpoint.missing` when a file to be copied is not there, `safetensors.*`.
  */

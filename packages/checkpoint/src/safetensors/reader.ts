@@ -1,16 +1,12 @@
 import { open, stat, type FileHandle } from "node:fs/promises";
-import { DeftError, type NamedArray, type TensorSource } from "@deft-js/core";
+import { DeftError, type NamedArray, type StoredTensor, type TensorSource } from "@deft-js/core";
 import { unreadable } from "../files/errors.ts";
 import { DTYPES, type Dtype } from "./dtype.ts";
 import { headerLength, parseHeader, type TensorInfo } from "./header.ts";
 
 /** A tensor as it is stored. */
-export interface RawTensor {
-  readonly name: string;
+export interface RawTensor extends StoredTensor {
   readonly dtype: Dtype;
-  readonly shape: readonly number[];
-  /** Little-endian elements, row-major. */
-  readonly bytes: Uint8Array;
 }
 
 /** An open safetensors file: the header is in memory, the tensors are read one by one where they lie. Needs no closing. */

@@ -1,11 +1,10 @@
-import { DeftError, type NamedArray } from "@deft-js/core";
+import { DeftError, type NamedArray, type StoredTensor } from "@deft-js/core";
 import { writeAll, writeFileAtomically } from "../files/atomic-file.ts";
 import { DTYPES, isDtype, type Dtype } from "./dtype.ts";
 import { elementsOf, MAX_HEADER_BYTES, requireTensorName } from "./header.ts";
-import type { RawTensor } from "./reader.ts";
 
 /** What can be written: float32 values, or bytes of any dtype. */
-export type WritableTensor = NamedArray | RawTensor;
+export type WritableTensor = NamedArray | StoredTensor;
 
 /** What the header holds besides the tensors. */
 export interface WriteSafetensorsOptions {

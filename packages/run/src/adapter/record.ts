@@ -13,6 +13,7 @@ const schema = z.object({
   name: z.string().regex(/^[\w.-]{1,64}$/),
   method: z.object({ id: z.string(), options: z.record(z.string(), z.unknown()) }).optional(),
   base: z.string().optional(),
+  weights: z.object({ id: z.string(), options: z.record(z.string(), z.unknown()) }).optional(),
   head: z.object({ kind: z.enum(HEADS), tensors: z.array(z.string()).max(64) }),
   labels: z.array(z.string()).default([]),
   task: z.record(z.string(), z.unknown()).optional(),
@@ -30,6 +31,8 @@ export interface AdapterRecord {
   readonly method?: { readonly id: string; readonly options: Readonly<Record<string, unknown>> } | undefined;
   /** Where the base model lay. */
   readonly base?: string | undefined;
+  /** The format of the base's linear layers that the adapter was trained over, where that is not dense. */
+  readonly weights?: { readonly id: string; readonly options: Readonly<Record<string, unknown>> } | undefined;
   readonly head: { readonly kind: HeadKind; /** Hugging Face names of the head's tensors. */ readonly tensors: readonly string[] };
   /** Names of the classes by index. */
   readonly labels: readonly string[];

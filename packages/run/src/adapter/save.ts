@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { DeftError, type Artifact, type Attachment, type NamedArray, type PeftMethod } from "@deft-js/core";
+import { DeftError, type Artifact, type Attachment, type Model, type NamedArray, type PeftMethod } from "@deft-js/core";
 import { formatJson, writeAdapterFolder, writeFolderAtomically, writeSafetensors, type FolderFile } from "@deft-js/checkpoint";
 import { finite } from "../run/checkpoints.ts";
 import { HEAD_FILE, RECORD_FILE, STATE_FILE, type AdapterRecord } from "./record.ts";
@@ -70,11 +70,19 @@ function recordOf({ model, source, metrics, task }: Artifact, { layout, name, me
     name,
     method: method === undefined ? undefined : { id: method.id, options: method.options },
     base: source,
+    weights: weightsOf(model),
     head: { kind: model.head, tensors: head.map((array) => array.name) },
     labels: training?.labels ?? [],
     task: task === undefined ? undefined : { [task.id]: task.options },
     losses: training?.losses,
   };
+}
+
+/** The one format that the linear layers which are not dense are held in; one that goes around another (a mask) cannot be told in a few words. */
+function weightsOf(model: Model): AdapterRecord["weights"] {
+  const formats = new Map(model.sites("linear").flatMap(({ weight }) => (weight?.encoding === undefined ? [] : [[JSON.stringify([weight.encoding.id, weight.encoding.options]), weight.encoding] as const])));
+  const [format] = formats.values();
+  return formats.size !== 1 || format === undefined || format.over !== undefined ? undefined : { id: format.id, options: format.options };
 }
 
 /** What the last `finetune` says of itself. */

@@ -5,6 +5,8 @@ const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "loss-term": { density: "density-loss" },
   meter: { density: "density-loss" },
   task: { glue: "task-glue", text: "task-text", squad: "task-squad" },
+  "weight-format": { nf4: "quantization", fp4: "quantization", int8: "quantization" },
+  "weight-layout": { bitsandbytes: "quantization" },
   stage: { quantize: "quantization", prune: "pruning", gate: "ada-deft" },
   backend: { native: "backend-native", wasm: "backend-wasm", webgpu: "backend-webgpu", "node-gpu": "backend-node-gpu" },
   reporter: { html: "report-html", tensorboard: "report-tensorboard" },

@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
-import { DeftError, MODEL_FAMILY, type Artifact, type HeadKind, type Kernel, type ModelConfig, type ModelFamily, type TensorSource, type Tokenizer } from "@deft-js/core";
-import { openModelFolder, resolveModel } from "@deft-js/checkpoint";
+import { DeftError, MODEL_FAMILY, WEIGHT_FORMAT, WEIGHT_LAYOUT, type Artifact, type HeadKind, type Kernel, type ModelConfig, type ModelFamily, type TensorSource, type Tokenizer, type WeightFormat } from "@deft-js/core";
+import { openModelFolder, resolveModel, type ModelFolder } from "@deft-js/checkpoint";
 import { loadTokenizer } from "@deft-js/data";
 import { Rng } from "@deft-js/tensor";
 import { readAdapters, type ReadAdapter } from "../adapter/read.ts";
@@ -19,6 +19,8 @@ export interface LoadModelOptions {
   readonly adapter?: string | undefined;
   readonly revision?: string | undefined;
   readonly offline?: boolean | undefined;
+  /** How the linear layers that it accepts are held; as the adapter was trained over them, or as the folder holds them, when left out. Encoded one by one as they are read, so that the peak stays near the size in that format. */
+  readonly weights?: WeightFormat | "dense" | undefined;
   /** Of a new head's values; 42 when left out. */
   readonly seed?: number | undefined;
 }
@@ -53,15 +55,18 @@ export async function loadModel(path: string, options: LoadModelOptions): Promis
 }
 
 /** Opens a model folder and its tokenizer, and an adapter folder where one is named; builds nothing yet. */
-export async function openModel(path: string, { kernel, adapter, revision, offline, seed = 42 }: LoadModelOptions): Promise<OpenedModel> {
+export async function openModel(path: string, { kernel, adapter, revision, offline, weights, seed = 42 }: LoadModelOptions): Promise<OpenedModel> {
   const folder = await resolveModel(path, { revision, offline });
-  const { config, source } = await openModelFolder(folder);
+  const { config, source } = await openLayout(kernel, await openModelFolder(folder), folder);
   const family = familyOf(kernel, config, path);
   const adapters = adapter === undefined ? [] : await readAdapters(adapter, kernel);
   const tokenizer = await loadTokenizer(folder);
   const build: OpenedModel["build"] = async ({ head, labels }) => {
     const kind = head ?? adapters.map(({ headKind }) => headKind).find((known) => known !== undefined) ?? declaredHead(config);
-    const model = await family.build({ config, head: kind, labels: labels ?? adapters.map((one) => one.labels).find((known) => known !== undefined), source: withHeads(finiteSource(source, folder), adapters), rng: new Rng(seed).fork("model"), headName: headName(adapters) });
+    const format = weights === "dense" ? undefined : (weights ?? (source.weight === undefined ? trainedOver(kernel, adapters) : undefined));
+    const trained = (path: string): boolean => adapters.some((one) => one.head.has(`${path}.weight`));
+    const weightFormat = (path: string): WeightFormat | undefined => (format?.accepts?.(path) === false || trained(path) ? undefined : format);
+    const model = await family.build({ config, weightFormat, head: kind, labels: labels ?? adapters.map((one) => one.labels).find((known) => known !== undefined), source: withHeads(finiteSource(source, folder), adapters), rng: new Rng(seed).fork("model"), headName: headName(adapters) });
     const rng = new Rng(seed).fork("adapter");
     const attachments = adapters.flatMap((one, i) => one.attach(model, rng.fork(String(i)), { tokenizer }) ?? []);
     return { model, tokenizer, source: folder, attachments, metrics: {} };
@@ -76,6 +81,23 @@ export async function initModel(options: InitModelOptions): Promise<Artifact> {
   const config = withVocabulary(typeof options.config === "string" ? await readConfig(options.config) : options.config, tokenizer);
   const model = await familyOf(kernel, config, "model.init").build({ config, head, labels, rng: new Rng(seed).fork("model") });
   return { model, tokenizer, source: tokenizerPath, attachments: [], metrics: {} };
+}
+
+/** The folder's weights and configuration; what is held in a layout other than the plain one, through the plugin that knows it. */
+async function openLayout(kernel: Kernel, { config, source }: ModelFolder, who: string): Promise<Pick<ModelFolder, "config" | "source">> {
+  for (const { id } of kernel.contributions(WEIGHT_LAYOUT)) {
+    const opened = await kernel.create(WEIGHT_LAYOUT, id).open(config, source);
+    if (opened !== undefined) return opened;
+  }
+  const quantized = config["quantization_config"] as { quant_method?: unknown } | null | undefined;
+  if (quantized === undefined || quantized === null) return { config, source };
+  throw new DeftError("plugin.unknown", `${who}: some plugin must read weights quantized by ${String(quantized.quant_method)}, got none that does. To bring one, ${packageHint("weight-layout", String(quantized.quant_method))}.`);
+}
+
+/** The format that the adapters were trained over, where one says so. */
+function trainedOver(kernel: Kernel, adapters: readonly ReadAdapter[]): WeightFormat | undefined {
+  const told = adapters.map(({ record }) => record?.weights).find((weights) => weights !== undefined);
+  return told === undefined ? undefined : kernel.create(WEIGHT_FORMAT, told.id, told.options);
 }
 
 function withHeads(source: TensorSource, adapters: readonly ReadAdapter[]): TensorSource {

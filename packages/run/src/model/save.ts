@@ -1,15 +1,46 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
-import { DeftError, type Artifact } from "@deft-js/core";
-import { writeModelFolder } from "@deft-js/checkpoint";
+import { DeftError, WEIGHT_LAYOUT, type Artifact, type Kernel, type Model, type StoredTensor, type Weight, type WeightLayout } from "@deft-js/core";
+import { writeModelFolder, type WritableTensor } from "@deft-js/checkpoint";
+import type { MergeInto } from "./merge.ts";
 
 /** Tokenizer files that go along with a model, where its source has them. */
 const COMPANIONS = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"];
 
-/** Writes the model as a Hugging Face folder with its tokenizer's files. What is attached must have been merged. */
-export async function saveModel(path: string, { model, source, attachments }: Artifact): Promise<void> {
+/** How a model folder is written. */
+export interface SaveModelOptions {
+  /** Brings the layouts of weights that are not dense. */
+  readonly kernel?: Kernel | undefined;
+  /** `held`: such weights stay in their format where a layout has a place for it; `dense`: all as float32. `held` when left out. */
+  readonly base?: MergeInto | undefined;
+}
+
+/** Writes the model as a Hugging Face folder with its tokenizer's files. What is attached must have been merged. Throws `export.attached`, `checkpoint.*`. */
+export async function saveModel(path: string, { model, source, attachments }: Artifact, { kernel, base = "held" }: SaveModelOptions = {}): Promise<void> {
   if (attachments.length > 0) throw new DeftError("export.attached", `export: a model folder holds no ${attachments.map(({ method }) => method.id).join(", ")}, got it attached. Merge it first.`);
-  await writeModelFolder(path, { config: model.config, tensors: model.exportParameters(), copy: tokenizerFiles(source) });
+  const layouts = base === "dense" || kernel === undefined ? [] : kernel.contributions(WEIGHT_LAYOUT).map(({ id }) => kernel.create(WEIGHT_LAYOUT, id));
+  const { tensors, keys } = heldTensors(model, layouts);
+  await writeModelFolder(path, { config: { ...model.config, ...keys }, tensors, copy: tokenizerFiles(source) });
+}
+
+/** The model's tensors, those of weights that a layout has a place for in that layout, and what config.json says of them. */
+function heldTensors(model: Model, layouts: readonly WeightLayout[]): { tensors: readonly WritableTensor[]; keys: Readonly<Record<string, unknown>> } {
+  const weights = new Map(model.sites("linear").flatMap(({ path, weight }) => (weight === undefined ? [] : [[path, weight] as const])));
+  const stored = new Map<string, readonly StoredTensor[]>();
+  const keys: Record<string, unknown> = {};
+  for (const layout of layouts) {
+    const written = new Map<string, Weight>();
+    for (const [path, weight] of weights) {
+      const tensors = stored.has(path) ? undefined : layout.write(path, weight);
+      if (tensors === undefined) continue;
+      stored.set(path, tensors);
+      written.set(path, weight);
+    }
+    const dense = [...weights.keys()].filter((path) => !written.has(path));
+    if (written.size > 0) Object.assign(keys, layout.describe(written, dense));
+  }
+  const tensors = [...model.exportParameters()].flatMap((array): readonly WritableTensor[] => stored.get(array.name.replace(/\.weight$/, "")) ?? [array]);
+  return { tensors, keys };
 }
 
 /** The files of a tokenizer: beside the model, or the one that was named. */
@@ -17,12 +48,4 @@ export function tokenizerFiles(source: string | undefined): string[] {
   if (source === undefined) return [];
   if (basename(source) === "tokenizer.json") return [source, join(source, "..", "tokenizer_config.json")].filter((file) => existsSync(file));
   return COMPANIONS.map((name) => join(source, name)).filter((file) => existsSync(file));
-}
-
-/** Folds every attachment into the base weights. Throws `export.merge` when a method cannot. */
-export function mergeAll(artifact: Artifact): Artifact {
-  const stuck = artifact.attachments.find(({ merge }) => merge === undefined);
-  if (stuck !== undefined) throw new DeftError("export.merge", `export: layout model merges what is attached, got ${stuck.method.id}, which cannot be merged. Export it as peft, adapterhub or deft.`);
-  for (const attachment of [...artifact.attachments].reverse()) attachment.merge?.();
-  return { ...artifact, attachments: [] };
 }

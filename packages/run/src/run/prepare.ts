@@ -1,6 +1,7 @@
-import type { Artifact, HeadKind, OpenTask, Stage, Task, Tokenizer } from "@deft-js/core";
+import { WEIGHT_FORMAT, type Artifact, type HeadKind, type OpenTask, type Stage, type Task, type Tokenizer } from "@deft-js/core";
 import { Rng } from "@deft-js/tensor";
 import { initModel, openModel } from "../model/load.ts";
+import { makeChosen, type Choice } from "../recipe/choice.ts";
 import type { Recipe } from "../recipe/open.ts";
 import { openTask } from "../stages/task.ts";
 
@@ -18,8 +19,9 @@ export async function prepareArtifact({ kernel, content, stages }: Recipe): Prom
     return initModel({ kernel, config: init, seed, ...rest });
   }
   const reference = typeof model === "string" ? { path: model } : model;
-  const { path, head, labels, ...where } = reference as { path: string; head?: HeadKind; labels?: number; adapter?: string; revision?: string; offline?: boolean };
-  const opened = await openModel(path, { kernel, seed, ...where });
+  const { path, head, labels, weights, ...where } = reference as { path: string; head?: HeadKind; labels?: number; adapter?: string; weights?: Choice; revision?: string; offline?: boolean };
+  const format = weights === undefined ? undefined : makeChosen(kernel, WEIGHT_FORMAT, weights);
+  const opened = await openModel(path, { kernel, seed, weights: format, ...where });
   const first = await openTasks(stages, opened.tokenizer, seed);
   const kind = head ?? first?.task.head ?? (stages.some(({ id }) => id === "pretrain") ? "masked-language-model" : undefined);
   return opened.build({ head: kind, labels: labels ?? labelsFor(kind, first?.open) });

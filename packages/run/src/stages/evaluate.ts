@@ -1,4 +1,4 @@
-import { DeftError, evaluate as measure, METER, TASK, type Artifact, type Contribution, type Kernel, type Meter, type Stage, type StageContext, type Task, withMetrics } from "@deft-js/core";
+import { DeftError, evaluate as measure, METER, TASK, withMetrics, type Artifact, type Contribution, type Kernel, type Meter, type Stage, type StageContext, type Task } from "@deft-js/core";
 import type { OperatorFunction } from "rxjs";
 import { z } from "zod";
 import { choice, makeChosen } from "../recipe/choice.ts";

@@ -1,4 +1,4 @@
-import { LOSS_TERM, METER, PEFT_METHOD, TASK, type Artifact, type Contribution, type Kernel, type LossTerm, type Meter, type PeftMethod, type Stage, type StageContext, type Task, withMetrics } from "@deft-js/core";
+import { LOSS_TERM, METER, PEFT_METHOD, TASK, withMetrics, type Artifact, type Contribution, type Kernel, type LossTerm, type Meter, type PeftMethod, type Stage, type StageContext, type Task } from "@deft-js/core";
 import type { OperatorFunction } from "rxjs";
 import { z } from "zod";
 import { choice, makeChosen, type Choice } from "../recipe/choice.ts";

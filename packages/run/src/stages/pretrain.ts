@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { DeftError, type Artifact, type Contribution, type Encoded, type Kernel, type OpenTask, type Split, type Stage, type StageContext, withMetrics } from "@deft-js/core";
+import { DeftError, withMetrics, type Artifact, type Contribution, type Encoded, type Kernel, type OpenTask, type Split, type Stage, type StageContext } from "@deft-js/core";
 import { makeSplit, readTexts } from "@deft-js/data";
 import type { OperatorFunction } from "rxjs";
 import { z } from "zod";
