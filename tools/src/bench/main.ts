@@ -1,14 +1,16 @@
 /**
- * `npm run bench -- [--json FILE] [--only PATTERN] [--iters 7] [--rounds 2] [--peer PATH] [--backend native]`: times training steps and
+ * `npm run bench -- [--suite training] [--json FILE] [--only PATTERN] [--iters 7] [--rounds 2] [--peer PATH] [--backend native]`: times training steps and
  * inference of the real model and method plugins beside PyTorch in one run, in turns; minima over all repetitions. A row is
- * `{name, ours_ms, peer_ms, ratio}`, ratio = ours / peer, smaller is better.
+ * `{name, ours_ms, peer_ms, ratio}`, ratio = ours / peer, smaller is better. `--suite quantization` times quantized linear layers; the peer is the dense layer.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { startKernel } from "../kernel.ts";
 import { CASES, type BenchCase } from "./cases.ts";
+import { quantizationRows, type QuantizationRow } from "./quantization.ts";
 
 interface Row {
   readonly name: string;
@@ -26,7 +28,7 @@ interface Timing {
 
 const { values: args } = parseArgs({
   options: {
-    json: { type: "string" }, only: { type: "string" }, iters: { type: "string", default: "7" }, rounds: { type: "string", default: "2" }, backend: { type: "string", default: "native" },
+    suite: { type: "string", default: "training" }, json: { type: "string" }, only: { type: "string" }, iters: { type: "string", default: "7" }, rounds: { type: "string", default: "2" }, backend: { type: "string", default: "native" },
     peer: { type: "string", default: join(import.meta.dirname, "../../../../shared/bench/torch_peer.py") },
   },
 });
@@ -65,11 +67,25 @@ function measure(one: BenchCase): Row {
   };
 }
 
-const wanted = CASES.filter(({ name }) => args.only === undefined || new RegExp(args.only).test(name));
-const rows: Row[] = [];
-for (const one of wanted) {
-  const row = measure(one);
-  rows.push(row);
-  console.log(`${row.name.padEnd(36)} ours ${row.ours_ms.toFixed(1).padStart(9)} ms  peer ${(row.peer_ms?.toFixed(1) ?? "-").padStart(9)} ms  ratio ${row.ratio ?? "-"}  peak ${row.ours_rss_mb} / ${row.peer_rss_mb ?? "-"} MB`);
+async function quantizationSuite(): Promise<QuantizationRow[]> {
+  const { kernel } = await startKernel(args.backend);
+  const rows: QuantizationRow[] = [];
+  for (const row of quantizationRows(kernel, { only: args.only === undefined ? undefined : new RegExp(args.only), iterations: Number(args.iters) })) {
+    rows.push(row);
+    console.log(`${row.name.padEnd(36)} quantized ${row.ours_ms.toFixed(3).padStart(9)} ms  dense ${row.peer_ms.toFixed(3).padStart(9)} ms  ratio ${row.ratio}`);
+  }
+  return rows;
 }
+
+function trainingSuite(): Row[] {
+  return CASES.filter(({ name }) => args.only === undefined || new RegExp(args.only).test(name)).map(shown);
+}
+
+function shown(one: BenchCase): Row {
+  const row = measure(one);
+  console.log(`${row.name.padEnd(36)} ours ${row.ours_ms.toFixed(1).padStart(9)} ms  peer ${(row.peer_ms?.toFixed(1) ?? "-").padStart(9)} ms  ratio ${row.ratio ?? "-"}  peak ${row.ours_rss_mb} / ${row.peer_rss_mb ?? "-"} MB`);
+  return row;
+}
+
+const rows = args.suite === "quantization" ? await quantizationSuite() : trainingSuite();
 if (args.json !== undefined) await writeFile(args.json, `${JSON.stringify(rows, null, 2)}\n`);
