@@ -1,9 +1,11 @@
 export { encodeTexts, type EncodeOptions, type TextExample } from "./batching/encode.ts";
+export { encodePairs, endToken, targetIds, type PairOptions, type TextPair } from "./batching/pairs.ts";
 export { makeSplit, type SplitOptions } from "./batching/split.ts";
 export { accuracy, argmaxRows, f1, matthews, type MetricInput } from "./metrics/classification.ts";
+export { exactMatch, textGeneration, wordIndices, type TextScoring } from "./metrics/texts.ts";
 export { averageRanks, pearson, spearman } from "./metrics/correlation.ts";
 export { readCsv, type CsvOptions } from "./readers/csv.ts";
-export { readJson, readJsonLines, type JsonLinesOptions } from "./readers/json.ts";
+export { readJson, readJsonFile, readJsonLines, type JsonLinesOptions } from "./readers/json.ts";
 export { MAX_LINE_BYTES, readLines, type Line } from "./readers/lines.ts";
 export { readParquet, type ParquetOptions } from "./readers/parquet/read.ts";
 export { formatOf, FORMATS, readRows, type Format, type ReadOptions } from "./readers/read.ts";

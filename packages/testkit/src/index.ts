@@ -11,6 +11,7 @@ export type { ModelFamilySubject } from "./model-family/subject.ts";
 export { opCases, opSuite, type OpCase } from "./op-suite/index.ts";
 export { peftMethodChecks } from "./peft-method/index.ts";
 export type { PeftMethodSubject } from "./peft-method/subject.ts";
+export { letterTokenizer } from "./letter-tokenizer.ts";
 export { taskChecks, type TaskSubject } from "./task/index.ts";
 export { weightFormatChecks, type WeightFormatSubject } from "./weight-format/index.ts";
 export { toyBatch, toyFamily, toyModel } from "./toy-model.ts";

@@ -1,13 +1,14 @@
-import type { OpenTask, Split, Task, TaskContext } from "@deft-js/core";
+import type { OpenTask, Predictions, Split, Task, TaskContext } from "@deft-js/core";
 import { encodeTexts, makeSplit } from "@deft-js/data";
 import { GLUE } from "./definitions.ts";
 import { findSources, type SplitSource } from "./files.ts";
 import { glueMetrics } from "./metrics.ts";
 import { glueOptions, type GlueOptions, type GlueSettings } from "./options.ts";
 import { readExamples } from "./rows.ts";
+import { textSplit } from "./text-to-text.ts";
 
 /**
- * One of the nine GLUE tasks from local files: sequence classification, or regression for STS-B.
+ * One of the nine GLUE tasks from local files: sequence classification, or regression for STS-B; or text-to-text for language models.
  * Source: Wang et al., "GLUE: A multi-task benchmark and analysis platform for natural language understanding", ICLR 2019.
  * @throws DeftError `options.invalid`; on opening `task.files`, `task.empty`, `data.row`, `data.column`, `data.file`
  */
@@ -16,9 +17,9 @@ export function glue(settings: GlueSettings): Task {
   return {
     id: "glue",
     options,
-    head: "sequence-classification",
+    head: options.format === "labels" ? "sequence-classification" : "language-model",
     open: (context) => openGlue(options, context),
-    metrics: (predictions) => glueMetrics(options.name, predictions),
+    ...(options.format === "labels" ? { metrics: (predictions: Predictions) => glueMetrics(options.name, predictions) } : {}),
   };
 }
 
@@ -27,11 +28,13 @@ async function openGlue(options: GlueOptions, context: TaskContext): Promise<Ope
   const train = await openSplit("train", sources.train, options.maxTrain, options, context);
   const evaluation: Split[] = [];
   for (const { name, source } of sources.evaluation) evaluation.push(await openSplit(name, source, options.maxEvaluation, options, context));
-  return { train, evaluation, labels: GLUE[options.name].labels };
+  return { train, evaluation, labels: options.format === "labels" ? GLUE[options.name].labels : [] };
 }
 
-async function openSplit(name: string, source: SplitSource, limit: number | undefined, options: GlueOptions, { tokenizer }: TaskContext): Promise<Split> {
+async function openSplit(name: string, source: SplitSource, limit: number | undefined, options: GlueOptions, context: TaskContext): Promise<Split> {
   const examples = await readExamples(source, options, limit);
+  if (options.format === "text-to-text") return textSplit(name, examples, options, context);
+  const { tokenizer } = context;
   return makeSplit({
     name,
     examples: encodeTexts(examples, { tokenizer, maxLength: options.maxLength }),

@@ -13,6 +13,10 @@ export function glueMetrics(name: GlueName, { logits, width, labels }: Predictio
   const definition = GLUE[name];
   const expected = Math.max(1, definition.labels.length);
   if (width !== expected) throw new DeftError("task.width", `glue ${name}: the model must give ${expected} logits a row, got ${width}. Load it with a head of ${expected} labels.`);
-  const predictions = width === 1 ? logits : argmaxRows(logits, width);
-  return Object.fromEntries(definition.metrics.map((metric) => [metric, METRICS[metric]({ predictions, targets: labels })]));
+  return metricsOf(name, { predictions: width === 1 ? logits : argmaxRows(logits, width), targets: labels });
+}
+
+/** A task's metrics of classes or scores, in GLUE's order; a class of −1 is none. */
+export function metricsOf(name: GlueName, input: MetricInput): Readonly<Record<string, number>> {
+  return Object.fromEntries(GLUE[name].metrics.map((metric) => [metric, METRICS[metric](input)]));
 }

@@ -11,6 +11,7 @@ export type GlueName = (typeof GLUE_NAMES)[number];
 export const glueSchema = z.strictObject({
   name: z.enum(GLUE_NAMES).describe("which of the nine tasks"),
   path: z.string().min(1).describe("the folder with its files, or one above it that is called as the task"),
+  format: z.enum(["labels", "text-to-text"]).default("labels").describe("labels for a classification head, or T5's texts for a language model: `sst2 sentence: …` → `positive`"),
   maxLength: z.int().min(4).default(128).describe("tokens of an example, special ones counted"),
   maxTrain: z.int().positive().optional().describe("reads only so many training rows, the first of the file"),
   maxEvaluation: z.int().positive().optional().describe("reads only so many rows of each evaluation split, the first of the file"),

@@ -167,7 +167,7 @@ it("limits rows and pads to maxLength where asked", async () => {
 
 describe("metrics", () => {
   const two = (predicted: number[], labels: number[]): { logits: Float32Array; width: number; labels: Float32Array } => ({ logits: Float32Array.from(predicted.flatMap((p) => [1 - p, p])), width: 2, labels: Float32Array.from(labels) });
-  const metrics = (name: GlueName, predictions: ReturnType<typeof two>): Record<string, number> => glue({ name, path: "." }).metrics(predictions);
+  const metrics = (name: GlueName, predictions: ReturnType<typeof two>): Record<string, number> => glue({ name, path: "." }).metrics!(predictions);
 
   it("are each task's own, by hand", () => {
     const predictions = two([1, 1, 1, 1, 0, 0, 0, 0, 0, 0], [1, 1, 1, 0, 1, 1, 0, 0, 0, 0]);
@@ -185,7 +185,7 @@ describe("metrics", () => {
 
 describe("options", () => {
   it("are validated, and kept as plain JSON", () => {
-    expect(glue({ name: "rte", path: "x" }).options).toEqual({ name: "rte", path: "x", maxLength: 128, padToMaxLength: false, skipMalformed: false });
+    expect(glue({ name: "rte", path: "x" }).options).toEqual({ name: "rte", path: "x", format: "labels", maxLength: 128, padToMaxLength: false, skipMalformed: false });
     expect(() => glue({ name: "xnli" as "mnli", path: "x" })).toThrow(expect.objectContaining({ code: "options.invalid" }));
     expect(() => glue({ name: "mnli", path: "x", maxlength: 3 } as never)).toThrow(/maxlength/);
   });

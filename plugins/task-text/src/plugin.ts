@@ -8,5 +8,5 @@ export const textPlugin: Plugin = definePlugin({
   version: "0.1.0",
   core: "^0.1",
   provides: ["task:text"],
-  register: (registry) => registry.add(TASK, { id: "text", summary: "Classification or regression of your own texts (CSV, TSV, JSONL, JSON, Parquet)", options: textSchema, create: (options: TextOptions) => text(options) }),
+  register: (registry) => registry.add(TASK, { id: "text", summary: "Classification, regression or text-to-text of your own texts (CSV, TSV, JSONL, JSON, Parquet)", options: textSchema, create: (options: TextOptions) => text(options) }),
 });

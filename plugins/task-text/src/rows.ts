@@ -7,7 +7,7 @@ export interface LabelledRow {
   readonly line: number;
   readonly text: string;
   readonly pair: string | undefined;
-  /** A class's name, or a number for a regression. */
+  /** A class's name, a number for a regression, or the text that is to be generated. */
   readonly label: string | number;
 }
 
@@ -16,7 +16,8 @@ export interface LabelledRow {
  * @throws DeftError `data.row` with file and line for a malformed row, an empty text or a label of the wrong kind, `data.column` for a missing column
  */
 export async function readLabelledRows(file: string, options: TextOptions): Promise<LabelledRow[]> {
-  const { text, pair, label, regression, format } = options;
+  const { text, pair, target, regression, format } = options;
+  const label = options.label ?? (target as string);
   const columns = [text, ...(pair === undefined ? [] : [pair]), label];
   const rows: LabelledRow[] = [];
   for await (const row of readRows(file, { format, columns })) {
@@ -26,7 +27,7 @@ export async function readLabelledRows(file: string, options: TextOptions): Prom
       line: row.line,
       text: fullText(row, text),
       pair: pair === undefined ? undefined : fullText(row, pair),
-      label: regression ? numberOf(row, label) : classOf(row, label),
+      label: target !== undefined ? fullText(row, target) : regression ? numberOf(row, label) : classOf(row, label),
     });
   }
   return rows;

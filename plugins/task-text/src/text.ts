@@ -2,31 +2,39 @@ import { DeftError, ops, type OpenTask, type Predictions, type Split, type Task,
 import { accuracy, argmaxRows, encodeTexts, f1, makeSplit, pearson, spearman } from "@deft-js/data";
 import { examplesOf, foundLabels } from "./labels.ts";
 import { textOptions, type TextOptions, type TextSettings } from "./options.ts";
+import { textSplit } from "./text-to-text.ts";
 import { readLabelledRows, type LabelledRow } from "./rows.ts";
 
 /** The part that is held out when neither a file nor a fraction is given. */
 const DEFAULT_FRACTION = 0.1;
 
 /**
- * Classification (or regression) of the user's own texts, from a file with a text column, or two, and a label column.
- * @throws DeftError `options.invalid`; on opening `task.empty`, `task.labels`, `data.row`, `data.column`, `data.file`, `data.format`
+ * The user's own texts, from a file with a text column, or two, and a label column: classification or regression; or text-to-text for language
+ * models, with a target column or a word for each label.
+ * @throws DeftError `options.invalid`; on opening `task.empty`, `task.labels`, `task.words`, `data.row`, `data.column`, `data.file`, `data.format`
  */
 export function text(settings: TextSettings): Task {
   const options = textOptions(settings);
   return {
     id: "text",
     options,
-    head: "sequence-classification",
+    head: generates(options) ? "language-model" : "sequence-classification",
     open: (context) => openText(options, context),
-    metrics: (predictions) => textMetrics(options, predictions),
+    ...(generates(options) ? {} : { metrics: (predictions: Predictions) => textMetrics(options, predictions) }),
   };
 }
+
+const generates = ({ target, words }: TextOptions): boolean => target !== undefined || words !== undefined;
 
 async function openText(options: TextOptions, { tokenizer }: TaskContext): Promise<OpenTask> {
   const read = await readLabelledRows(options.train, options);
   if (read.length === 0) throw new DeftError("task.empty", `text: ${options.train} must hold rows, got none. Check the file.`);
-  const labels = options.regression ? [] : (options.labels?.map(String) ?? foundLabels(read, options.train));
+  const labels = options.regression || options.target !== undefined ? [] : (options.labels?.map(String) ?? foundLabels(read, options.train));
   const rows = options.evaluation === undefined ? heldOut(read, options) : { train: read, dev: await readLabelledRows(options.evaluation, options) };
+  if (generates(options)) {
+    const split = (name: string, of: readonly LabelledRow[]): Split => textSplit({ name, rows: of, labels, options, tokenizer });
+    return { train: split("train", rows.train), evaluation: [split("dev", rows.dev)], labels: [] };
+  }
   const split = (name: string, of: readonly LabelledRow[]): Split =>
     makeSplit({
       name,

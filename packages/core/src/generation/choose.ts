@@ -58,6 +58,14 @@ function nucleus(ids: number[], weight: (id: number) => number, topP: number | u
   return end < 0 ? ids : ids.slice(0, end);
 }
 
+/** log softmax(logits) of one token. */
+export function logProbability(logits: Float32Array, id: number): number {
+  const top = logits[likeliest(logits)] as number;
+  let sum = 0;
+  for (const value of logits) sum += Math.exp(value - top);
+  return (logits[id] as number) - top - Math.log(sum);
+}
+
 function nonfinite(what: string, id: number): DeftError {
   return new DeftError("generation.nonfinite", `generate: logits must be numbers, got ${what} at token ${id}. Check the model's weights.`);
 }

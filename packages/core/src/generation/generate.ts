@@ -3,7 +3,7 @@ import { defer, from, type Observable } from "rxjs";
 import type { HostBatch } from "../contracts/batch.ts";
 import type { Model } from "../contracts/model.ts";
 import { searchBeams } from "./beam-search.ts";
-import { draw, forbid, likeliest } from "./choose.ts";
+import { draw, forbid, likeliest, logProbability } from "./choose.ts";
 import { generationOptions, type GenerationOptions, type GenerationSettings } from "./options.ts";
 import { GenerationSession } from "./session.ts";
 
@@ -11,7 +11,7 @@ import { GenerationSession } from "./session.ts";
 export interface Generated {
   /** The new tokens of each row, up to and with the end token; without the prompt or the start token, and without padding. */
   readonly ids: readonly (readonly number[])[];
-  /** Of beam search: Σ log p / length^lengthPenalty of each row. */
+  /** Of beam search, or where `scores` asks for them: Σ log p / length^lengthPenalty of each row. */
   readonly scores?: readonly number[] | undefined;
 }
 
@@ -19,7 +19,7 @@ export interface Generated {
 export interface GeneratedTokens {
   /** From 0. */
   readonly step: number;
-  readonly tokens: readonly { readonly row: number; readonly id: number }[];
+  readonly tokens: readonly { readonly row: number; readonly id: number; /** Where `scores` asks for it. */ readonly logProbability?: number | undefined }[];
 }
 
 /**
@@ -33,8 +33,13 @@ export async function generate(model: Model, batch: HostBatch, settings: Generat
   try {
     if (options.beams > 1) return await searchBeams(session, batch.size, options);
     const ids = Array.from({ length: batch.size }, (): number[] => []);
-    for await (const { tokens } of walk(session, batch.size, options)) for (const { row, id } of tokens) ids[row]?.push(id);
-    return { ids };
+    const sums = Array.from({ length: batch.size }, () => 0);
+    for await (const { tokens } of walk(session, batch.size, options))
+      for (const { row, id, logProbability: log = 0 } of tokens) {
+        ids[row]?.push(id);
+        sums[row] = (sums[row] as number) + log;
+      }
+    return options.scores ? { ids, scores: sums.map((sum, row) => sum / (ids[row]?.length ?? 1) ** options.lengthPenalty) } : { ids };
   } finally {
     session.dispose();
   }
@@ -62,7 +67,7 @@ async function* stream(model: Model, batch: HostBatch, options: GenerationOption
 
 /** One token a step for every row that has not ended. */
 async function* walk(session: GenerationSession, size: number, options: GenerationOptions): AsyncGenerator<GeneratedTokens> {
-  const { maxNewTokens, minNewTokens, sample, seed, eos } = options;
+  const { maxNewTokens, minNewTokens, sample, seed, eos, scores } = options;
   const streams = Array.from({ length: sample ? size : 0 }, (_, row) => new Rng(seed).fork(`row ${row}`));
   let rows = Array.from({ length: size }, (_, row) => row);
   let logits = await session.begin();
@@ -71,7 +76,8 @@ async function* walk(session: GenerationSession, size: number, options: Generati
       const values = logits.row(i);
       if (step < minNewTokens) forbid(values, eos);
       const stream = streams[row];
-      return { row, id: stream === undefined ? likeliest(values) : draw(values, options, stream) };
+      const id = stream === undefined ? likeliest(values) : draw(values, options, stream);
+      return { row, id, logProbability: scores ? logProbability(values, id) : undefined };
     });
     yield { step, tokens };
     const open = tokens.flatMap(({ id }, i) => (eos.includes(id) ? [] : [i]));

@@ -16,6 +16,7 @@ export const generationSchema = z.strictObject({
   topK: z.int().positive().optional().describe("sample among the k likeliest tokens"),
   topP: z.number().positive().max(1).optional().describe("sample among the likeliest tokens that hold this share of the probability"),
   seed: z.int().default(42).describe("of sampling; every row draws from a stream of its own"),
+  scores: z.boolean().default(false).describe("log-probabilities of the sequences too; beam search always gives them"),
   eos: z.union([tokenId, z.array(tokenId)]).optional().describe("the token or tokens that end a sequence; the model's own when left out, [] for none"),
 });
 

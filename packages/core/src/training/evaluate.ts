@@ -6,6 +6,7 @@ import type { Predictions, Split, Task } from "../contracts/task.ts";
 import type { EvaluationCompleted, RunEvent } from "../events/events.ts";
 import { batchTensors } from "./batch-tensors.ts";
 import { breathe } from "./breathe.ts";
+import { formOf, generateRows } from "./generated.ts";
 import { unionTaps } from "./objective.ts";
 import { countedLabels, PredictionRows } from "./predictions.ts";
 
@@ -19,7 +20,7 @@ export interface PredictOptions {
 
 /** Options of `evaluate`. */
 export interface EvaluateOptions extends PredictOptions {
-  /** The task's metrics of the predictions; left out, the mean loss alone is computed and no logits are gathered. */
+  /** The task's metrics of the predictions; left out, the mean loss alone is computed and no logits are gathered. A split with `generation` has its own. */
   readonly metrics?: Task["metrics"] | undefined;
   readonly meters?: readonly Meter[] | undefined;
   /** Names of the classes, empty for a regression: checked against the model's logits. */
@@ -51,12 +52,15 @@ export async function predict({ model, split, batchSize }: PredictOptions): Prom
 
 /**
  * Metrics and meter reports over a split in evaluation mode, no tape. `metrics.loss` is the model's loss, the mean over examples
- * (over counted tokens for language models), unless the task's metrics have one of that name.
+ * (over counted tokens for language models), unless the task's metrics have one of that name. Where the split's rows are answered with
+ * texts, its metrics are of what is generated; loss and meters are of the teacher-forced pass, as in the reference.
  * @throws DeftError `evaluation.nonfinite`, `evaluation.empty`, `evaluation.labels` when the head does not fit the classes,
- * `evaluation.metrics` when metrics are asked of a `language-model` head, whose predictions are generated text
+ * `evaluation.metrics` when metrics of logits are asked of a `language-model` head, whose predictions are generated texts
  */
 export async function evaluate(options: EvaluateOptions): Promise<EvaluationCompleted> {
-  const { model, split, batchSize, metrics, meters = [], labels, stream, step = 0 } = options;
+  const { model, split, batchSize = 32, meters = [], labels, stream, step = 0 } = options;
+  const { generation } = split;
+  const metrics = generation === undefined ? options.metrics : undefined;
   if (metrics !== undefined && model.head === "language-model")
     throw new DeftError("evaluation.metrics", "evaluate: metrics must be of a classification or masked-language-model head, got language-model. Leave metrics out and read the loss.");
   const rows = new PredictionRows();
@@ -72,7 +76,7 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationComp
     rows.add(host, logits, shape);
   };
   await pass({ model, split, batchSize, meters, wants: { logits: metrics !== undefined, loss: true }, visit });
-  const measured = metrics?.(rows.predictions()) ?? {};
+  const measured = generation?.metrics(await generateRows(model, split, generation, batchSize)) ?? metrics?.(rows.predictions()) ?? {};
   const event: EvaluationCompleted = {
     type: "evaluation.completed", time: Date.now(), step, split: split.name, examples: sum.examples,
     metrics: { ...measured, loss: measured["loss"] ?? sum.loss / sum.counted },
@@ -94,7 +98,7 @@ async function pass(options: Pass): Promise<void> {
 
 async function passes({ model, split, batchSize = 32, meters, wants, visit }: Pass, taps: Taps): Promise<void> {
   let row = 0;
-  for (const host of split.batches({ batchSize })) {
+  for (const host of split.batches({ batchSize, form: formOf(model) })) {
     const [logits, loss] = scope(() => {
       const batch = batchTensors(host);
       const forward = model.forward(batch, taps);

@@ -1,6 +1,7 @@
 export { adamW, type AdamWOptions } from "./adamw.ts";
 export type { BestRecord, CheckpointStore, Cursor, DataShape, TrainingState } from "./checkpoint.ts";
 export { earlyStopping, type EarlyStoppingOptions } from "./early-stopping.ts";
+export { formOf } from "./generated.ts";
 export { evaluate, predict, type EvaluateOptions, type PredictOptions } from "./evaluate.ts";
 export type { Optimizer, OptimizerDefinition } from "./optimizer.ts";
 export { trainableVariables, type TrainingOptions, type TrainingResult, type TrainingStream } from "./options.ts";

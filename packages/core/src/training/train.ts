@@ -5,6 +5,7 @@ import { BestState } from "./best.ts";
 import { breathe } from "./breathe.ts";
 import { checkData, type Cursor, type TrainingState } from "./checkpoint.ts";
 import { evaluate } from "./evaluate.ts";
+import { formOf } from "./generated.ts";
 import { arraysOf } from "./named-arrays.ts";
 import { planOf, trainableVariables, type Plan, type TrainingOptions, type TrainingResult } from "./options.ts";
 import { trainingStarted } from "./started.ts";
@@ -92,7 +93,7 @@ class Training {
     this.#emit({ type: "epoch.started", time: Date.now(), epoch, epochs: this.#plan.epochs });
     const order = shuffle ? this.#rng.fork("data").fork(`epoch ${epoch}`) : undefined;
     let used = skip;
-    for (const { batches, last } of grouped(task.train.batches({ batchSize, order, skip, bucket }), accumulate)) {
+    for (const { batches, last } of grouped(task.train.batches({ batchSize, order, skip, bucket, form: formOf(this.#options.model) }), accumulate)) {
       const report = await this.#step.step(batches, epoch);
       used += batches.length;
       this.#cursor = last ? { epoch: epoch + 1, batches: 0 } : { epoch, batches: used };

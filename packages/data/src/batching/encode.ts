@@ -24,14 +24,15 @@ export interface EncodeOptions {
  * @throws DeftError with the tokenizer's code, naming file and line
  */
 export function encodeTexts(examples: readonly TextExample[], { tokenizer, maxLength }: EncodeOptions): Encoded[] {
-  return examples.map((example) => ({ ...encoded(example, tokenizer, maxLength), label: example.label }));
+  return examples.map((example) => located(example, () => ({ ...tokenizer.encode(example.text, example.pair, maxLength), label: example.label })));
 }
 
-function encoded(example: TextExample, tokenizer: Tokenizer, maxLength: number): { inputIds: number[]; tokenTypeIds: number[] } {
+/** What `make` gives; its errors with the place in the data in front. */
+export function located<T>({ file, line }: { readonly file: string; readonly line: number }, make: () => T): T {
   try {
-    return tokenizer.encode(example.text, example.pair, maxLength);
+    return make();
   } catch (cause) {
     const code = cause instanceof DeftError ? cause.code : "data.row";
-    throw new DeftError(code, `${example.file}:${example.line}: ${(cause as Error).message}`, { cause });
+    throw new DeftError(code, `${file}:${line}: ${(cause as Error).message}`, { cause });
   }
 }

@@ -1,9 +1,7 @@
-import { DeftError, type Encoded, type HostBatch, type Split } from "@deft-js/core";
+import { DeftError, type Encoded, type HostBatch, type Split, type TextGeneration } from "@deft-js/core";
+import { causalBatch, IGNORED, promptBatch } from "./forms.ts";
 import { batchIndices, type PassOptions } from "./order.ts";
 import { packed, type PackedExamples } from "./packed.ts";
-
-/** The label id that does not count. */
-const IGNORED = -100;
 
 /** Options of `makeSplit`. */
 export interface SplitOptions {
@@ -16,14 +14,17 @@ export interface SplitOptions {
   readonly target?: "class" | "score" | undefined;
   /** Pads every batch to this many tokens, as the reference does (128); to the batch's longest example when left out. */
   readonly padTo?: number | undefined;
+  /** How texts are generated from the examples and scored, where their labels are label ids. */
+  readonly generation?: TextGeneration | undefined;
 }
 
 /**
- * A split over encoded examples, which are packed into typed arrays once. Rows are padded on the right, label ids with −100.
+ * A split over encoded examples, which are packed into typed arrays once. Rows are padded on the right, label ids with −100; in a split with
+ * `generation` as the form of the pass says.
  * @throws DeftError `task.empty` without examples, `data.padTo` when an example is longer than `padTo`
  */
 export function makeSplit(options: SplitOptions): Split {
-  const { name, examples, padTo } = options;
+  const { name, examples, padTo, generation } = options;
   if (examples.length === 0) throw new DeftError("task.empty", `split ${name}: must have rows, got none. Check the file and the options that select rows.`);
   const data = packed(examples);
   const longest = data.ids.lengths.reduce((most, length) => Math.max(most, length), 0);
@@ -32,9 +33,10 @@ export function makeSplit(options: SplitOptions): Split {
   return {
     name,
     size: examples.length,
+    generation,
     batches: (pass) => {
       const batches = plannedBatches(name, data, pass);
-      return { [Symbol.iterator]: () => madeBatches(batches, data, options) };
+      return { [Symbol.iterator]: () => madeBatches(batches, data, { ...options, form: generation === undefined ? "pairs" : pass.form }) };
     },
   };
 }
@@ -46,11 +48,17 @@ function plannedBatches(name: string, data: PackedExamples, { batchSize, order, 
   return batchIndices({ lengths: data.ids.lengths, batchSize, order, bucket }).slice(skip);
 }
 
-function* madeBatches(batches: readonly Int32Array[], data: PackedExamples, options: SplitOptions): Generator<HostBatch> {
+function* madeBatches(batches: readonly Int32Array[], data: PackedExamples, options: BatchOptions): Generator<HostBatch> {
   for (const indices of batches) yield hostBatch(indices, data, options);
 }
 
-function hostBatch(indices: Int32Array, data: PackedExamples, { padId, padTo, target = "class" }: SplitOptions): HostBatch {
+interface BatchOptions extends SplitOptions {
+  readonly form: PassOptions["form"];
+}
+
+function hostBatch(indices: Int32Array, data: PackedExamples, { padId, padTo, target = "class", form }: BatchOptions): HostBatch {
+  if (form === "causal") return causalBatch(indices, data, padId);
+  if (form === "prompts") return promptBatch(indices, data, padId);
   const size = indices.length;
   const seq = padTo ?? data.ids.longest(indices);
   const attentionMask = new Float32Array(size * seq);

@@ -34,20 +34,27 @@ function objectRow(file: string, line: number, value: unknown): Row {
 }
 
 /**
- * The rows of a JSON file that is an array of objects; their lines are positions in the array, from 1.
- * @throws DeftError `data.file` when it is larger than 256 MiB or not a JSON array, `data.row` for an element that is not an object
+ * The content of a JSON file, parsed.
+ * @throws DeftError `data.file` when it cannot be read, is larger than 256 MiB or not JSON in UTF-8
  */
-export async function* readJson(file: string): AsyncGenerator<Row> {
+export async function readJsonFile(file: string): Promise<unknown> {
   const { size } = await stat(file).catch((cause: NodeJS.ErrnoException) => {
     throw fileError(file, "the file must be readable", cause.code ?? String(cause), "Check the path", cause);
   });
   if (size > MAX_JSON_BYTES) throw fileError(file, `a JSON file may have ${MAX_JSON_BYTES} bytes`, size, "Use JSON lines (.jsonl) instead");
-  let content: unknown;
   try {
-    content = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(await readFile(file)));
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(await readFile(file)));
   } catch (cause) {
     throw fileError(file, "the file must be JSON in UTF-8", (cause as Error).message, "Correct it, or use JSON lines (.jsonl)", cause);
   }
+}
+
+/**
+ * The rows of a JSON file that is an array of objects; their lines are positions in the array, from 1.
+ * @throws DeftError `data.file` when it is larger than 256 MiB or not a JSON array, `data.row` for an element that is not an object
+ */
+export async function* readJson(file: string): AsyncGenerator<Row> {
+  const content = await readJsonFile(file);
   if (!Array.isArray(content)) throw fileError(file, "a JSON file must hold an array of rows", typeof content, "Wrap the rows in [ ]");
   for (const [i, value] of content.entries()) yield objectRow(file, i + 1, value);
 }

@@ -21,6 +21,7 @@ const NAMES: Readonly<Record<Role, readonly string[]>> = {
   sep: ["[SEP]", "</s>"],
   pad: ["[PAD]", "<pad>"],
   unk: ["[UNK]", "<unk>"],
+  eos: ["</s>", "<|endoftext|>"],
 };
 
 /** Options of `tokenizerFromJson`. */
@@ -92,6 +93,10 @@ class FastTokenizer implements Tokenizer {
     const b = pair === undefined ? [] : this.#ids(pair);
     const [keepA, keepB] = longestFirst(a.length, b.length, room);
     return framed(parts, a.slice(0, keepA), b.slice(0, keepB));
+  }
+
+  ids(text: string): number[] {
+    return [...this.#ids(text)];
   }
 
   decode(ids: readonly number[]): string {

@@ -62,7 +62,7 @@ export async function evaluateArtifact(artifact: Artifact, options: EvaluateStag
   const wanted = splits?.map((name) => known.find((split) => split.name === name) ?? noSplit(name, known.map((split) => split.name))) ?? open.evaluation;
   const results: Record<string, unknown> = {};
   for (const split of wanted) {
-    const { examples, metrics, reports } = await measure({ model: artifact.model, split, metrics: (predictions) => task.metrics(predictions), meters, labels: open.labels, batchSize, stream: context });
+    const { examples, metrics, reports } = await measure({ model: artifact.model, split, metrics: task.metrics?.bind(task), meters, labels: open.labels, batchSize, stream: context });
     results[split.name] = { examples, metrics, reports };
   }
   return withMetrics({ ...artifact, task }, "evaluate", { evaluations: results });

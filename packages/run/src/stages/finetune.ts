@@ -73,7 +73,7 @@ export async function finetuneArtifact(artifact: Artifact, options: FinetuneOpti
   const fresh = [peft].flat().map((method, i) => method.attach(artifact.model, context.rng.fork(`${name} attach ${i}`), { tokenizer: artifact.tokenizer }));
   const attachments = [...artifact.attachments, ...fresh];
   try {
-    const { trainableParameters, ...result } = await trainStage({ artifact, context, name, settings, task: open, metrics: (predictions) => task.metrics(predictions), attachments, losses, meters });
+    const { trainableParameters, ...result } = await trainStage({ artifact, context, name, settings, task: open, metrics: task.metrics?.bind(task), attachments, losses, meters });
     const record = { task: { [task.id]: task.options }, losses: lossesRecord, labels: open.labels };
     return withMetrics({ ...artifact, attachments, task }, "finetune", { ...trainingMetrics(result), trainableParameters, ...record });
   } catch (error) {

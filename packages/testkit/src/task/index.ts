@@ -98,12 +98,14 @@ async function demandLabels(subject: TaskSubject): Promise<void> {
     }
 }
 
-/** For classification and regression; text generation is scored elsewhere. */
+/** For classification and regression by logits; of texts, each row's own label ids must score best. */
 async function demandMetrics(subject: TaskSubject): Promise<void> {
   const task = subject.task();
   const { evaluation, labels: classes } = await open(subject);
-  if (task.head === "language-model" || task.head === "masked-language-model") return;
-  const batches = [...(evaluation[0] as Split).batches({ batchSize: subject.batchSize ?? 3 })];
+  const [first] = evaluation as [Split];
+  if (task.metrics === undefined) return demandTextMetrics(first, subject.batchSize ?? 3);
+  if (task.head === "masked-language-model") return;
+  const batches = [...first.batches({ batchSize: subject.batchSize ?? 3 })];
   const targets = Float32Array.from(batches.flatMap(({ labels, scores }) => [...(labels ?? scores ?? [])]));
   const width = Math.max(1, classes.length);
   const perfect = predictions(targets, width, (target, c) => (width === 1 ? target : Number(target === c)));
@@ -112,6 +114,22 @@ async function demandMetrics(subject: TaskSubject): Promise<void> {
   demand(Math.abs(best - 1) < 1e-6, `metrics: ${name} of perfect predictions must be 1, got ${best}`);
   const worst = Object.values(task.metrics(wrong))[0] as number;
   demand(Number.isFinite(worst) && worst < best, `metrics: ${name} of wrong predictions must be finite and below 1, got ${worst}`);
+}
+
+/** Metrics of generated texts: 1 when every row's label ids are generated, less when nothing is. */
+function demandTextMetrics(split: Split, batchSize: number): void {
+  demand(split.generation !== undefined, `split ${split.name}: must say how texts are generated where the task has no metrics of logits, got nothing`);
+  const labelled = [...split.batches({ batchSize })].flatMap(({ size, labels = new Int32Array(), labelSeq = 0 }) => Array.from({ length: size }, (_, row) => [...labels.subarray(row * labelSeq, (row + 1) * labelSeq)].filter((id) => id !== -100)));
+  demand(labelled.length === split.size && labelled.every(({ length }) => length > 0), `split ${split.name}: every row must have label ids, got a row without`);
+  const prompts = [...split.batches({ batchSize, form: "prompts" })];
+  demand(prompts.every(({ size, seq, attentionMask }) => Array.from({ length: size }, (_, row) => attentionMask[(row + 1) * seq - 1]).every((m) => m === 1)), `split ${split.name}: prompts must be padded on the left, got padding at an end`);
+  for (const { size, seq, labels, labelSeq } of split.batches({ batchSize, form: "causal" }))
+    demand(labelSeq === seq && labels?.length === size * seq, `split ${split.name}: causal batches must have a label for every position, got ${labels?.length} for ${size}·${seq}`);
+  const score = (ids: readonly (readonly number[])[]): [string, number] => Object.entries(split.generation?.metrics(ids.map((row) => ({ ids: row, score: 0 }))) ?? {})[0] ?? ["none", NaN];
+  const [name, best] = score(labelled);
+  demand(Math.abs(best - 1) < 1e-6, `metrics: ${name} of the rows' own texts must be 1, got ${best}`);
+  const [, worst] = score(labelled.map(() => []));
+  demand(Number.isFinite(worst) && worst < best, `metrics: ${name} of empty texts must be finite and below 1, got ${worst}`);
 }
 
 function predictions(labels: Float32Array, width: number, logit: (target: number, c: number) => number): Predictions {

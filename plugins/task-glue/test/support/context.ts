@@ -10,6 +10,7 @@ const tokenizer: Tokenizer = {
   vocabularySize: 100,
   special: () => undefined,
   decode: () => "",
+  ids: (text) => [...text].map((_, i) => i),
   encode(text, pair, maxLength) {
     const lengths = (words: string): number[] => words.split(" ").filter((word) => word !== "").map((word) => word.length);
     const first = [1, ...lengths(text), 2];
