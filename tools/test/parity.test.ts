@@ -9,7 +9,7 @@ import { entryByEntry, holds, relativeToLargest, render } from "../src/parity/re
 const ROOT = join(import.meta.dirname, "../..");
 const GOLDENS = join(ROOT, "../shared/goldens");
 /** In the repository. */
-const KEPT = ["model-bert/test/fixtures/bert-seqcls", "model-bert/test/fixtures/roberta-seqcls", "model-t5/test/fixtures/t5-relu", "model-t5/test/fixtures/flan-t5-gated", "model-opt/test/fixtures/opt-causal", "model-opt/test/fixtures/opt-postln-proj"].map((path) => join(ROOT, "plugins", path));
+const KEPT = ["model-bert/test/fixtures/bert-seqcls", "model-bert/test/fixtures/roberta-seqcls", "pruning/test/fixtures/pruning", "model-t5/test/fixtures/t5-relu", "model-t5/test/fixtures/flan-t5-gated", "model-opt/test/fixtures/opt-causal", "model-opt/test/fixtures/opt-postln-proj"].map((path) => join(ROOT, "plugins", path));
 /** Beside it, where there are any. */
 const PEERS = [
   "numerics", "bert-lora-at", "bert-lora-peft", "bert-pfeiffer-at", "bert-houlsby-at", "bert-pfeiffer-at-statichead",

@@ -12,6 +12,7 @@ import { json } from "./fixture.ts";
 import { checkModel } from "./model-fixture.ts";
 import { checkNumerics } from "./numerics.ts";
 import { checkQuantization } from "./quantization.ts";
+import { checkPruning } from "./pruning.ts";
 import { holds, render, type Line } from "./report.ts";
 import { checkTrajectory } from "./trajectory.ts";
 
@@ -22,8 +23,9 @@ export async function checkFolder(folder: string, kernel: Kernel): Promise<Line[
   if (expected["steps"] !== undefined) return checkTrajectory(folder, kernel);
   if (expected["gelu_exact_zero_thresholds"] !== undefined) return checkNumerics(folder);
   if (expected["packing"] !== undefined) return checkQuantization(folder, kernel);
+  if (expected["runs"] !== undefined && expected["scaler_row_definition"] !== undefined) return checkPruning(folder);
   if (existsSync(`${folder}/config.json`)) return checkModel(folder, kernel);
-  throw new Unsupported("it is neither a model, a trajectory, numerics nor quantized matrices");
+  throw new Unsupported("it is neither a model, a trajectory, numerics, quantized matrices nor masks");
 }
 
 async function main(): Promise<number> {

@@ -3,6 +3,7 @@ import type { Rng } from "@deft-js/tensor";
 import type { Attachment } from "./method.ts";
 import type { Model } from "./model.ts";
 import type { Task, Tokenizer } from "./task.ts";
+import type { Kernel } from "../kernel/kernel.ts";
 import type { RunCommand, RunEvent } from "../events/events.ts";
 
 /** What flows from stage to stage: a model, what is attached to it, and what is known about it. Stages return a new one or the same. */
@@ -24,6 +25,8 @@ export interface StageContext {
   readonly commands: Observable<RunCommand>;
   emit(event: RunEvent): void;
   readonly rng: Rng;
+  /** Makes what a stage's options name by id: a task to calibrate on, a meter. */
+  readonly kernel: Pick<Kernel, "create" | "contributions">;
   /** The run's folder; undefined when nothing is to be written. */
   readonly folder?: string | undefined;
   /** Continue from the last checkpoint in the folder. */

@@ -33,12 +33,18 @@ export function absolutePaths(recipe: RawRecipe, folder: string): RawRecipe {
   return made;
 }
 
+/** The files of every task in a stage, its own and those of its parts (a calibration's). */
 function taskPaths(stage: unknown, folder: string): void {
-  if (!isObject(stage) || !isObject(stage["task"])) return;
-  for (const options of Object.values(stage["task"])) {
-    if (!isObject(options)) continue;
-    for (const key of TASK_PATHS) if (typeof options[key] === "string") options[key] = besideRecipe(options[key], folder);
+  if (!isObject(stage)) return;
+  for (const [key, value] of Object.entries(stage)) {
+    if (key === "task" && isObject(value)) for (const options of Object.values(value)) taskFiles(options, folder);
+    else taskPaths(value, folder);
   }
+}
+
+function taskFiles(options: unknown, folder: string): void {
+  if (!isObject(options)) return;
+  for (const key of TASK_PATHS) if (typeof options[key] === "string") options[key] = besideRecipe(options[key], folder);
 }
 
 function besideRecipe(name: string, folder: string): string {
