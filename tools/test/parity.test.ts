@@ -16,6 +16,8 @@ const PEERS = [
   "quantization", "bert-qlora-nf4", "t5-qlora-nf4", "traj-bert-peft", "traj-bert-deft-eps1e-3", "traj-bert-deft-eps1e-7",
   "t5-lora-at", "t5-lora-peft", "t5-pfeiffer-at", "t5-houlsby-at",
   "opt-lora-peft",
+  "bert-prompt-peft", "bert-prefix-peft", "bert-prefixproj-peft", "bert-prefix-at", "bert-prefixflat-at",
+  "t5-prompt-peft", "t5-prompt-peft040", "t5-prefix-peft", "t5-prefixproj-peft", "t5-prefix-at", "t5-prefixflat-at", "opt-prompt-peft",
   "traj-t5-peft", "traj-t5-deft-eps1e-3", "traj-t5-deft-eps1e-7",
 ].map((name) => join(GOLDENS, name));
 

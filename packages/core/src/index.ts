@@ -16,6 +16,7 @@ export * from "./generation/index.ts";
 export * from "./kernel/extension.ts";
 export { Kernel } from "./kernel/kernel.ts";
 export { definePlugin, type Plugin, type PluginDefinition, type Registry } from "./kernel/plugin.ts";
+export * from "./method/index.ts";
 export * from "./model/index.ts";
 export { defineStage, withMetrics, type StageDefinition } from "./stage/define-stage.ts";
 export * from "./training/index.ts";

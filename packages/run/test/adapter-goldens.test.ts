@@ -2,6 +2,8 @@ import { copyFileSync, cpSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { batchTensors } from "@deft-js/core";
 import { readSafetensors } from "@deft-js/checkpoint";
+import prefix from "@deft-js/plugin-peft-prefix";
+import prompt from "@deft-js/plugin-peft-prompt";
 import { createKernel, loadModel } from "@deft-js/run";
 import { read, scope } from "@deft-js/tensor";
 import { expect, test } from "vitest";
@@ -9,7 +11,10 @@ import { tempFolder, writeTokenizer } from "./support/tiny.ts";
 import { PLUGINS } from "./support/world.ts";
 
 const GOLDENS = join(import.meta.dirname, "../../../../shared/goldens");
-const FOLDERS = ["bert-lora-peft", "bert-lora-at", "bert-pfeiffer-at", "bert-pfeiffer-at-statichead", "bert-houlsby-at"];
+const FOLDERS = [
+  "bert-lora-peft", "bert-lora-at", "bert-pfeiffer-at", "bert-pfeiffer-at-statichead", "bert-houlsby-at",
+  "bert-prompt-peft", "bert-prefix-peft", "bert-prefixproj-peft", "bert-prefix-at", "bert-prefixflat-at",
+];
 const present = FOLDERS.filter((name) => existsSync(join(GOLDENS, name, "adapter")));
 
 test.skipIf(present.length === 0).each(present.length === 0 ? ["the goldens are not there"] : present)("%s: the other library's adapter folder, head included, gives its logits", async (name) => {
@@ -17,7 +22,7 @@ test.skipIf(present.length === 0).each(present.length === 0 ? ["the goldens are 
   for (const file of ["config.json", "model.safetensors"]) copyFileSync(join(GOLDENS, name, file), join(base, file));
   cpSync(join(GOLDENS, name, "adapter"), join(base, "adapter"), { recursive: true });
   writeTokenizer(base);
-  const { model } = await loadModel(base, { kernel: await createKernel({ plugins: PLUGINS, discover: false }), adapter: join(base, "adapter") });
+  const { model } = await loadModel(base, { kernel: await createKernel({ plugins: [...PLUGINS, prompt, prefix], discover: false }), adapter: join(base, "adapter") });
   const inputs = JSON.parse(readFileSync(join(GOLDENS, name, "inputs.json"), "utf8")) as Record<string, number[][]>;
   const ids = inputs["input_ids"]!;
   const seq = ids[0]!.length;

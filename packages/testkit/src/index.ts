@@ -1,4 +1,4 @@
-export { readFixtureBatch, readFixtureJson, readFixtureTensors, type Tensors } from "./golden/fixture.ts";
+export { attachFixture, fixtureSource, readFixtureAdapter, readFixtureBatch, readFixtureJson, readFixtureTensors, type FixtureAdapter, type Tensors } from "./golden/fixture.ts";
 export { ConformanceError, type Check } from "./check.ts";
 export { compareTensors, demandClose, maxAbs, sameBits, type Comparison, type ComparisonResult } from "./compare.ts";
 export { modelParityChecks, type ModelParitySubject } from "./golden/model-parity.ts";

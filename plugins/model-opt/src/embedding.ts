@@ -1,4 +1,4 @@
-import { DeftError, ops, stopPaddingGradient, type EmbeddingInput, type EmbeddingOutput, type ForwardContext, type LinearSite, type ModelParts, type SitePoint } from "@deft-js/core";
+import { DeftError, evaluationContext, ops, stopPaddingGradient, type EmbeddingInput, type EmbeddingOutput, type ForwardContext, type LinearSite, type ModelParts, type SitePoint } from "@deft-js/core";
 import type { OptConfig } from "./config.ts";
 import { DECODER, POSITION_OFFSET } from "./parameters.ts";
 
@@ -21,7 +21,7 @@ export class Embedding {
     this.#word = parts.parameter(`${DECODER}.embed_tokens.weight`);
     this.#position = parts.parameter(`${DECODER}.embed_positions.weight`);
     this.#projectIn = embeddingSize === hiddenSize ? undefined : parts.linear({ path: `${DECODER}.project_in`, stack: "decoder" });
-    this.#site = parts.site({ kind: "embedding", path: `${DECODER}.embed_tokens`, stack: "decoder", dIn: vocabSize, dOut: hiddenSize });
+    this.#site = parts.site({ kind: "embedding", path: `${DECODER}.embed_tokens`, stack: "decoder", dIn: vocabSize, dOut: hiddenSize, tokenRows: (ids) => this.#rows(ids, evaluationContext) });
   }
 
   forward(input: EmbeddingInput, context: ForwardContext): EmbeddingOutput {
@@ -38,10 +38,15 @@ export class Embedding {
     const rows = prompt?.shape[0] ?? 0;
     const mask = rows === 0 ? attentionMask : concat([ones([batch, rows]), attentionMask], 1); // [batch, past + rows + seq]
     this.#checkLength(mask.shape[1] ?? 0, positionOffset);
-    const words = stopPaddingGradient(embedding(this.#word.value, inputIds), this.#word, inputIds, this.#config.padId);
-    const tokens = this.#projectIn?.forward(words, context) ?? words;
+    const tokens = this.#rows(inputIds, context);
     const all = prompt === undefined ? tokens : concat([repeated(prompt, batch), tokens], 1); // [batch, rows + seq, dModel]
     return { hidden: add(all, embedding(this.#position.value, positionRows(mask, past, positionOffset))), attentionMask: mask };
+  }
+
+  /** project_in(word): ids [...] → [..., dModel]. */
+  #rows(ids: ops.Tensor, context: ForwardContext): ops.Tensor {
+    const words = stopPaddingGradient(embedding(this.#word.value, ids), this.#word, ids, this.#config.padId);
+    return this.#projectIn?.forward(words, context) ?? words;
   }
 
   #checkLength(length: number, offset: number): void {

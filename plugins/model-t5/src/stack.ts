@@ -58,7 +58,7 @@ export class Stack {
     this.#name = name;
     this.#config = config;
     this.#words = parts.parameter(SHARED);
-    this.#embedding = parts.site({ kind: "embedding", path: `${name}.embed_tokens`, stack: name, dIn: config.vocabSize, dOut: config.dModel });
+    this.#embedding = parts.site({ kind: "embedding", path: `${name}.embed_tokens`, stack: name, dIn: config.vocabSize, dOut: config.dModel, tokenRows: (ids) => ops.embedding(this.#words.value, ids) });
     this.#bias = new RelativeBias(parts, config, name);
     this.#blocks = Array.from({ length: name === "encoder" ? config.encoderLayers : config.decoderLayers }, (_, layer) => new Block(parts, config, name, layer));
     this.#norm = rmsNorm(parts, config, `${name}.final_layer_norm`);

@@ -1,1 +1,4 @@
-export { peftPromptPlugin, peftPromptPlugin as default } from "./plugin.ts";
+export { promptSchema, type PromptOptions, type PromptSettings } from "./options.ts";
+export { promptPlugin, promptPlugin as default } from "./plugin.ts";
+export { prompt } from "./prompt.ts";
+export { peftReader } from "./reader.ts";

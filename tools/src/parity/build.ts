@@ -1,5 +1,6 @@
 import { readAdapterFolder } from "@deft-js/checkpoint";
 import { ADAPTER_READER, MODEL_FAMILY, ops, WEIGHT_FORMAT, type Attachment, type BuildOptions, type HeadKind, type Kernel, type Model, type ModelConfig, type PeftMethod } from "@deft-js/core";
+import { projectedInMemory, projectedPrefix } from "./prompt-encoder.ts";
 import { arrays, has, json, sourceOf, type Arrays } from "./fixture.ts";
 
 /** A fixture's model with what is attached to it. */
@@ -17,20 +18,23 @@ export class Unsupported extends Error {}
 const ADAPTER_NAME = "mytask";
 
 /** How PEFT names parameters in memory, brought to how it saves them. */
-export const savedName = (name: string): string => name.replace(/\.(lora_[AB])\.default\./, ".$1.").replace("modules_to_save.default.", "").replace(/^base_model\.model\.(?=classifier)/, "");
+export const savedName = (name: string): string =>
+  name.replace(/\.(lora_[AB])\.default\./, ".$1.").replace("modules_to_save.default.", "").replace(/^base_model\.(?:model\.)?(?=classifier)/, "").replace("prompt_encoder.default.embedding.weight", "prompt_embeddings");
 
 /** Builds the model of a folder, with a new method or with the folder's adapter. */
 export async function build(folder: string, kernel: Kernel, method?: { method: PeftMethod; tensors: Arrays }): Promise<Built> {
   const config = await json<ModelConfig>(folder, "config.json");
   const base = await arrays(folder, "model.safetensors");
   const adapter = has(folder, "adapter/adapter_config.json") ? await readAdapterFolder(`${folder}/adapter`) : undefined;
-  const tensors = new Map([...(adapter?.tensors ?? method?.tensors ?? [])].map(([name, t]) => [savedName(name), { ...t, name: savedName(name) }]));
+  const projected = adapter === undefined ? undefined : projectedPrefix(kernel, adapter.config);
+  const given = projected === undefined ? (adapter?.tensors ?? method?.tensors ?? []) : await arrays(folder, "trainable.safetensors");
+  const tensors = new Map([...given].filter(([name]) => !name.includes(".original_module.")).map(([name, t]) => [savedName(name), { ...t, name: savedName(name) }]));
   const head = new Map([...(adapter?.head?.tensors ?? []), ...tensors].filter(([name]) => /^(heads|classifier)\./.test(name)));
   const model = await buildModel(kernel, config, base, head, await quantizedWeights(folder, kernel));
-  const configured = method?.method ?? (adapter === undefined ? undefined : readMethod(kernel, adapter.layout, adapter.config));
+  const configured = projected ?? method?.method ?? (adapter === undefined ? undefined : readMethod(kernel, adapter.layout, adapter.config));
   if (configured === undefined) return { model, inPeerLayout: (v) => exported(model, v) };
   const attachment = configured.attach(model, new ops.Rng(0));
-  const layout = attachment.layouts?.[adapter?.layout ?? "adapterhub"];
+  const layout = projected === undefined ? attachment.layouts?.[adapter?.layout ?? "adapterhub"] : projectedInMemory(attachment);
   if (layout === undefined) throw new Unsupported(`${configured.id} has no ${adapter?.layout ?? "adapterhub"} layout`);
   layout.read(new Map([...tensors].filter(([name]) => !head.has(name))), ADAPTER_NAME);
   return {

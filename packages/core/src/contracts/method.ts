@@ -53,6 +53,8 @@ export interface AdapterConfigReader {
   readonly layout: "peft" | "adapterhub";
   /** @throws DeftError `METHOD.config` when it is the method's but holds something unsupported. */
   read(config: Readonly<Record<string, unknown>>): PeftMethod | undefined;
+  /** The keys of a configuration of the method's that it does not know, from a newer library for instance: they are kept and warned about by name. */
+  unknownKeys?(config: Readonly<Record<string, unknown>>): readonly string[];
 }
 
 /** A term of the training objective. */

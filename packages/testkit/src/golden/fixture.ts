@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { HostBatch, NamedArray } from "@deft-js/core";
+import { ops, type AdapterConfigReader, type Attachment, type HostBatch, type Model, type NamedArray, type TensorSource } from "@deft-js/core";
 
 /** Tensors by name. */
 export type Tensors = ReadonlyMap<string, NamedArray>;
@@ -36,4 +36,31 @@ export function readFixtureBatch(folder: string): HostBatch {
     labels: Int32Array.from(inputs.labels.flat()),
     labelSeq: Array.isArray(firstLabel) ? firstLabel.length : undefined,
   };
+}
+
+/** A source of a model's weights over tensors in memory; later ones of a name win. */
+export function fixtureSource(tensors: Iterable<NamedArray>): TensorSource {
+  const byName = new Map([...tensors].map((array) => [array.name, array]));
+  const get = (name: string): NamedArray => byName.get(name) as NamedArray;
+  return { names: () => [...byName.keys()], shape: (name) => get(name).shape, read: (name) => get(name).values };
+}
+
+/** What another library saved as an adapter: its configuration and its tensors. */
+export interface FixtureAdapter {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly tensors: Tensors;
+}
+
+/** The adapter in a fixture's folder. */
+export function readFixtureAdapter(folder: string, file: "adapter_model" | "pytorch_adapter"): FixtureAdapter {
+  return { config: readFixtureJson(join(folder, "adapter", "adapter_config.json")), tensors: readFixtureTensors(join(folder, "adapter", `${file}.safetensors`)) };
+}
+
+/** The adapter attached to a model, as the reader of its configuration understands it; `name` is its name in AdapterHub's keys. */
+export function attachFixture(model: Model, reader: AdapterConfigReader, { config, tensors }: FixtureAdapter, name = "mytask"): Attachment {
+  const method = reader.read(config);
+  if (method === undefined) throw new Error(`fixture: the reader must know the configuration, got undefined for ${JSON.stringify(config)}`);
+  const attachment = method.attach(model, new ops.Rng(2));
+  attachment.layouts?.[reader.layout]?.read(tensors, name);
+  return attachment;
 }
