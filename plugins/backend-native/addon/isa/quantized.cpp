@@ -74,12 +74,27 @@ void decode_pairs(const QuantizedMatrix& q, const Codebook& codebook, float scal
   for (; i < n; ++i) out[i] = one(from + i);
 }
 
-typedef signed char vc __attribute__((vector_size(W)));
-
+// W codes in two's complement as numbers. (Of a vector's conversion from bytes GCC makes one element at a time.)
 inline vf spread_bytes(Codes codes) {
-  vc c;
-  std::memcpy(&c, codes, W);
-  return __builtin_convertvector(c, vf);
+#if defined(__AVX512F__) && !defined(DEFT_VECTOR_BYTES)
+  return (vf)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes))));
+#elif defined(__AVX2__) && !defined(DEFT_VECTOR_BYTES)
+  return (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes))));
+#else
+  vf v = {};
+  for (int i = 0; i < W; ++i) v[i] = static_cast<float>(static_cast<signed char>(codes[i]));
+  return v;
+#endif
+}
+
+// The sum of the lanes in halves: a chain of W additions would take longer than a short row.
+inline float halved_sum(vf v) {
+  float s[W];
+  store(s, v);
+  for (int n = W / 2; n > 0; n /= 2) {
+    for (int i = 0; i < n; ++i) s[i] += s[i + n];
+  }
+  return s[0];
 }
 
 void decode_bytes(const QuantizedMatrix& q, float scale, i64 from, float* out, i64 n) {
@@ -98,10 +113,20 @@ void arrange(const float* x, float* to, i64 size) {
   }
 }
 
-// The scale of each 64 columns of a row.
+// The scale of each 64 columns of a row. Blocks are counted up: a division for each would take longer than its 64 products.
 void row_scales(const QuantizedMatrix& q, i64 row, float* scales) {
-  const i64 first = row * q.d_in;
-  for (i64 s = 0; s < q.d_in / 64; ++s) scales[s] = scale_of(q, (first + s * 64) / q.block);
+  i64 block = row * q.d_in / q.block, left = ((block + 1) * q.block - row * q.d_in) / 64;
+  i64 outer = q.scale_codes ? block / q.scale_block : 0, outer_left = (outer + 1) * q.scale_block - block;
+  for (i64 s = 0; s < q.d_in / 64; ++s) {
+    scales[s] = q.scale_codes ? q.scale_codebook[q.scale_codes[block]] * q.scales[outer] + q.offset : q.scales[block];
+    if (--left > 0) continue;
+    left = q.block / 64;
+    ++block;
+    if (--outer_left == 0) {
+      ++outer;
+      outer_left = q.scale_block;
+    }
+  }
 }
 
 // The scales of the lanes of group g: a lane holds 8 columns.
@@ -130,7 +155,7 @@ void dot_pairs(const QuantizedMatrix& q, const Codebook& codebook, i64 row, cons
     const vf scale = group_scale(scales, g);
     for (int m = 0; m < M; ++m) total[m] += (even[m] + odd[m]) * scale;
   }
-  for (int m = 0; m < M; ++m) sums[m] = sum_of(total[m]);
+  for (int m = 0; m < M; ++m) sums[m] = halved_sum(total[m]);
 }
 
 template <int M>
@@ -147,7 +172,7 @@ void dot_bytes(const QuantizedMatrix& q, i64 row, const float* x, float* sums) {
   }
   const float unit = scale_of(q, row * q.d_in / q.block) / 127.f;
   for (int m = 0; m < M; ++m) {
-    float sum = sum_of(total[m][0] + total[m][1]);
+    float sum = halved_sum(total[m][0] + total[m][1]);
     for (i64 j = i; j < q.d_in; ++j) sum += static_cast<float>(static_cast<signed char>(codes[j])) * x[m * q.d_in + j];
     sums[m] = sum * unit;
   }
