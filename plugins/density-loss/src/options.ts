@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { DeftError } from "@deft-js/core";
+import { isPattern, patternSource, validOptions } from "@deft-js/core";
 import { scheduleSchema } from "./schedule.ts";
 
 const nonNegative = z.number().min(0);
@@ -22,17 +22,6 @@ export type DensityLossSettings = Omit<z.input<typeof densityLossSchema>, "layer
 
 /** Validates options. Throws `options.invalid`. */
 export function densityLossOptions({ layers, ...rest }: DensityLossSettings): DensityLossOptions {
-  if (layers instanceof RegExp && layers.flags !== "") throw new DeftError("options.invalid", `density: layers must be a regular expression without flags, got ${layers}. Write it without.`);
-  const result = densityLossSchema.safeParse({ ...rest, ...(layers === undefined ? {} : { layers: layers instanceof RegExp ? layers.source : layers }) });
-  if (result.success) return result.data;
-  const issues = result.error.issues.map((issue) => `${issue.path.join(".") || "options"}: ${issue.message}`).join("; ");
-  throw new DeftError("options.invalid", `density: options must fit the schema, got ${issues}. Correct them.`);
-}
-
-function isPattern(source: string): boolean {
-  try {
-    return new RegExp(source) instanceof RegExp;
-  } catch {
-    return false;
-  }
+  const chosen = layers instanceof RegExp ? patternSource(layers, { who: "density", name: "layers" }) : layers;
+  return validOptions(densityLossSchema, { ...rest, ...(chosen === undefined ? {} : { layers: chosen }) }, { who: "density" });
 }

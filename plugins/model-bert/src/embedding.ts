@@ -19,7 +19,7 @@ export class Embedding {
     this.#word = parts.parameter(`${path}.word_embeddings.weight`);
     this.#position = parts.parameter(`${path}.position_embeddings.weight`);
     this.#type = parts.parameter(`${path}.token_type_embeddings.weight`);
-    this.#norm = layerNorm(parts, config, `${path}.LayerNorm`);
+    this.#norm = layerNorm(parts, config, { path: `${path}.LayerNorm` });
     const tokenRows = (ids: ops.Tensor): ops.Tensor => embedding(this.#word.value, ids);
     this.#site = parts.site({ kind: "embedding", path, stack: "encoder", dIn: config.vocabSize, dOut: config.hiddenSize, tokenRows });
   }
@@ -35,7 +35,7 @@ export class Embedding {
     const tokens = stopPaddingGradient(embedding(this.#word.value, input.inputIds), this.#word, input.inputIds, this.#config.padId);
     const words = input.prompt === undefined ? tokens : concat([repeated(input.prompt, batch), tokens], 1); // [batch, rows + seq, dModel]
     const sum = add(add(words, this.#types(input, batch, rows)), this.#positions(input, rows + seq));
-    const hidden = contextDropout(this.#norm(sum), this.#config.hiddenDropout, context);
+    const hidden = contextDropout(this.#norm(sum, context), this.#config.hiddenDropout, context);
     return { hidden, attentionMask: rows === 0 ? input.attentionMask : concat([ones([batch, rows]), input.attentionMask], 1) };
   }
 

@@ -37,7 +37,7 @@ export class EncoderLayer {
     const linear = (name: string, role?: "mlp-up" | "mlp-down"): LinearSite => parts.linear({ ...place, path: `${path}.${name}`, role });
     const residual = (name: string, role: "attention" | "mlp"): Residual => ({
       site: parts.site({ ...place, kind: "residual", path: `${path}.${name}`, role, dIn: d, dOut: d }),
-      norm: layerNorm(parts, config, `${path}.${name}.LayerNorm`),
+      norm: layerNorm(parts, config, { path: `${path}.${name}.LayerNorm`, layer }),
     });
     this.#config = config;
     this.#query = linear("attention.self.query");
@@ -91,6 +91,6 @@ export class EncoderLayer {
 
   #add({ site, norm }: Residual, sublayer: ops.Tensor, residual: ops.Tensor, context: ForwardContext): ops.Tensor {
     const hidden = contextDropout(sublayer, this.#config.hiddenDropout, context);
-    return norm(site.run({ hidden, residual, normalize: (x) => norm(x), context }, context, (input) => input.hidden), residual);
+    return norm(site.run({ hidden, residual, normalize: (x) => norm(x, context), context }, context, (input) => input.hidden), context, residual);
   }
 }

@@ -28,10 +28,10 @@ export function maskedLanguageModelHead(config: BertConfig): HeadPlan {
     architecture: "ForMaskedLM",
     build: (parts) => {
       const transform = dense(parts, names.dense);
-      const norm = layerNorm(parts, config, names.norm);
+      const norm = layerNorm(parts, config, { path: names.norm });
       const word = parts.parameter(`${config.modelType}.embeddings.word_embeddings.weight`);
       const offset = parts.parameter(names.bias);
-      return (hidden) => ops.linear(norm(transform(hidden, names.activation)), word.value, { bias: offset.value, transposed: true, frozen: !word.trainable });
+      return (hidden, context) => ops.linear(norm(transform(hidden, names.activation), context), word.value, { bias: offset.value, transposed: true, frozen: !word.trainable });
     },
     loss: tokenLoss,
   };

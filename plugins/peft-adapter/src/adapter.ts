@@ -1,8 +1,7 @@
-import { DeftError, type AdapterLayout, type Attachment, type Model, type NamedArray, type ops, type PeftMethod, type Site } from "@deft-js/core";
+import { DeftError, loadVariables, stateOf, type AdapterLayout, type Attachment, type Model, type NamedArray, type ops, type PeftMethod, type Site } from "@deft-js/core";
 import { addBottleneck, type Bottleneck } from "./bottleneck.ts";
-import { adapterHubLayout } from "./layout.ts";
+import { ADAPTER_STATE, adapterHubLayout } from "./layout.ts";
 import { adapterOptions, type AdapterOptions, type AdapterSettings } from "./options.ts";
-import { loadVariables, stateOf } from "./state.ts";
 
 /**
  * Bottleneck adapters: h + f(z·W₁ + b₁)·W₂ + b₂ in the place of a sublayer's output h, after the MLP with z = LN(h + x)
@@ -39,7 +38,7 @@ class AdapterAttachment implements Attachment {
   }
 
   loadState(state: Iterable<NamedArray>): void {
-    loadVariables(this.variables, state);
+    loadVariables(this.variables, state, ADAPTER_STATE);
   }
 }
 

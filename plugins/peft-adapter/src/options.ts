@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { DeftError, type ops } from "@deft-js/core";
+import { validOptions, type ops } from "@deft-js/core";
 
 const NON_LINEARITIES = ["relu", "gelu", "gelu_new", "silu", "tanh", "sigmoid"] as const satisfies readonly ops.ActivationKind[];
 
@@ -20,8 +20,6 @@ export type AdapterSettings = z.input<typeof adapterSchema>;
 
 /** Validates options and fills in the placement's non-linearity. Throws `options.invalid`. */
 export function adapterOptions(settings: AdapterSettings): AdapterOptions {
-  const result = adapterSchema.safeParse(settings);
-  if (result.success) return { ...result.data, nonLinearity: result.data.nonLinearity ?? (result.data.placement === "houlsby" ? "silu" : "relu") };
-  const issues = result.error.issues.map((issue) => `${issue.path.join(".") || "options"}: ${issue.message}`).join("; ");
-  throw new DeftError("options.invalid", `adapter: options must fit the schema, got ${issues}. Correct them.`);
+  const options = validOptions(adapterSchema, settings, { who: "adapter" });
+  return { ...options, nonLinearity: options.nonLinearity ?? (options.placement === "houlsby" ? "silu" : "relu") };
 }

@@ -1,4 +1,4 @@
-import { contextDropout, DenseWeight, DeftError, ops, type Model, type Site } from "@deft-js/core";
+import { contextDropout, ops, replaceMatrix, type Model, type Site } from "@deft-js/core";
 import type { LoraOptions } from "./options.ts";
 
 /** The low-rank update of one linear layer: its two matrices and the undo of its wrapper. */
@@ -27,11 +27,7 @@ export function addBranch(site: Site<"linear">, options: LoraOptions, rng: ops.R
 
 /** Puts W + s·A·B, [dIn, dOut], in the place of the layer's weight, whatever its format was. */
 export function mergeBranch(model: Model, { site, down, up }: Branch, { alpha, rank }: LoraOptions): void {
-  const { path, weight } = site;
-  if (weight === undefined) throw new DeftError("lora.weight", `lora: a linear site must have a weight to merge into, got none at ${path}. Leave the adapter unmerged.`);
-  const merged = ops.scope(() => ops.add(weight.dense(), ops.scale(ops.matMul(down.value, up.value), alpha / rank)));
-  const trainable = model.parameters().get(`${path}.weight`)?.trainable ?? false;
-  model.replaceWeight(path, new DenseWeight(new ops.Variable(`${path}.weight`, merged, { trainable })));
+  replaceMatrix(model, site, "lora", (matrix) => ops.add(matrix, ops.scale(ops.matMul(down.value, up.value), alpha / rank)));
 }
 
 /** A's first values: kaiming_uniform(a = √5) is U(−1/√dIn, 1/√dIn). */

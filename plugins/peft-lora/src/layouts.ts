@@ -1,12 +1,14 @@
-import { transposeMatrix, type AdapterLayout, type Model, type NamedArray } from "@deft-js/core";
+import { peftModules, readPlaces, writePlaces, type AdapterLayout, type LayoutPlace, type Model, type StateVoice } from "@deft-js/core";
 import type { Branch } from "./branch.ts";
 import type { LoraOptions } from "./options.ts";
-import { checkShape, stateError } from "./state.ts";
-import { isExactly, rolesOf } from "./targets.ts";
+import { rolesOf } from "./targets.ts";
+
+/** Who speaks when a state does not fit. */
+export const LORA_STATE: StateVoice = { who: "lora", code: "lora.state" };
 
 /** HF PEFT: `base_model.model.PATH.lora_A.weight` [r, dIn], `lora_B.weight` [dOut, r]. */
 export function peftLayout(model: Model, branches: readonly Branch[], options: LoraOptions): AdapterLayout {
-  const key = (path: string, matrix: string): string => `base_model.model.${path}.lora_${matrix}.weight`;
+  const places = placesOf(branches, (path, matrix) => `base_model.model.${path}.lora_${matrix}.weight`);
   return {
     config: () => ({
       ...options.kept?.peft,
@@ -14,15 +16,15 @@ export function peftLayout(model: Model, branches: readonly Branch[], options: L
       r: options.rank,
       lora_alpha: options.alpha,
       lora_dropout: options.dropout,
-      target_modules: targetModules(model, branches),
+      target_modules: peftModules(model, branches.map(({ site }) => site.path)),
       bias: "none",
       fan_in_fan_out: false,
       inference_mode: true,
       init_lora_weights: options.init === "gaussian" ? "gaussian" : true,
       modules_to_save: options.kept?.peft?.["modules_to_save"] ?? null,
     }),
-    write: () => matrices(branches, key),
-    read: (tensors) => readMatrices(branches, key, tensors, ".lora_"),
+    write: () => writePlaces(places),
+    read: (tensors) => readPlaces(places, tensors, { ...LORA_STATE, isOwn: (name) => name.includes(".lora_") }),
   };
 }
 
@@ -34,7 +36,7 @@ export function adapterHubLayout(model: Model, branches: readonly Branch[], opti
   const roles = rolesOf(model, branches.map(({ site }) => site.path));
   if (roles === undefined) return undefined;
   const attention = ["q", "k", "v"].filter((role) => roles.has(role));
-  const key = (name: string) => (path: string, matrix: string): string => `${path}.loras.${name}.lora_${matrix}`;
+  const places = (name: string): readonly LayoutPlace[] => placesOf(branches, (path, matrix) => `${path}.loras.${name}.lora_${matrix}`);
   return {
     config: () => ({
       config: {
@@ -54,41 +56,15 @@ export function adapterHubLayout(model: Model, branches: readonly Branch[], opti
       hidden_size: model.config["hidden_size"] ?? model.config["d_model"],
       model_type: model.family,
     }),
-    write: (name) => matrices(branches, key(name)),
-    read: (tensors, name) => readMatrices(branches, key(name), tensors, `.loras.${name}.`),
+    write: (name) => writePlaces(places(name)),
+    read: (tensors, name) => readPlaces(places(name), tensors, { ...LORA_STATE, isOwn: (key) => key.includes(`.loras.${name}.`) }),
   };
 }
 
-/** The last parts of the targets' paths where they say exactly which layers are meant, whole paths otherwise. */
-function targetModules(model: Model, branches: readonly Branch[]): string[] {
-  const paths = branches.map(({ site }) => site.path);
-  const suffixes = [...new Set(paths.map((path) => path.slice(path.lastIndexOf(".") + 1)))].sort();
-  return isExactly(model, paths, (path) => suffixes.includes(path.slice(path.lastIndexOf(".") + 1))) ? suffixes : paths;
-}
-
-type Key = (path: string, matrix: "A" | "B") => string;
-
-function matrices(branches: readonly Branch[], key: Key): readonly NamedArray[] {
+/** Both matrices of every branch: [r, dIn] and [dOut, r] in files. */
+function placesOf(branches: readonly Branch[], key: (path: string, matrix: "A" | "B") => string): readonly LayoutPlace[] {
   return branches.flatMap(({ site, down, up }) => [
-    transposed(key(site.path, "A"), down.data(), down.shape),
-    transposed(key(site.path, "B"), up.data(), up.shape),
+    { name: key(site.path, "A"), variable: down, as: "transposed" as const },
+    { name: key(site.path, "B"), variable: up, as: "transposed" as const },
   ]);
-}
-
-/** Other tensors (a head's) are left to whoever reads them; those with the method's `mark` must all be known. */
-function readMatrices(branches: readonly Branch[], key: Key, tensors: ReadonlyMap<string, NamedArray>, mark: string): void {
-  const places = new Map(branches.flatMap(({ site, down, up }) => [[key(site.path, "A"), down] as const, [key(site.path, "B"), up] as const]));
-  for (const name of tensors.keys()) if (name.includes(mark) && !places.has(name)) throw stateError(`takes its own tensors alone, got ${name} besides`);
-  const found = [...places].map(([name, variable]) => {
-    const array = tensors.get(name);
-    if (array === undefined) throw stateError(`needs ${name}, got none of that name`);
-    checkShape(name, array, [...variable.shape].reverse());
-    return { variable, values: transposed(name, array.values, array.shape).values };
-  });
-  for (const { variable, values } of found) variable.load(values);
-}
-
-function transposed(name: string, values: Float32Array, shape: readonly number[]): NamedArray {
-  const [rows = 0, columns = 0] = shape;
-  return { name, shape: [columns, rows], values: transposeMatrix(values, rows, columns) };
 }

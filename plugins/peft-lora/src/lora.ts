@@ -1,9 +1,7 @@
-import type { AdapterLayout, Attachment, Model, NamedArray, ops, PeftMethod } from "@deft-js/core";
+import { loadVariables, stateOf, targetLinears, type AdapterLayout, type Attachment, type Model, type NamedArray, type ops, type PeftMethod } from "@deft-js/core";
 import { addBranch, mergeBranch, type Branch } from "./branch.ts";
-import { adapterHubLayout, peftLayout } from "./layouts.ts";
+import { adapterHubLayout, LORA_STATE, peftLayout } from "./layouts.ts";
 import { loraOptions, type LoraOptions, type LoraSettings } from "./options.ts";
-import { loadVariables, stateOf } from "./state.ts";
-import { targetSites } from "./targets.ts";
 
 /**
  * LoRA: y = x·W + b + (α/r)·(dropout(x)·A)·B with A [dIn, r] and B [r, dOut] trained and W frozen (Hu et al., 2021,
@@ -28,7 +26,7 @@ class LoraAttachment implements Attachment {
     this.method = method;
     this.#options = options;
     this.#model = model;
-    this.#branches = targetSites(model, options.target).map((site) => addBranch(site, options, rng));
+    this.#branches = targetLinears(model, options.target, "lora").map((site) => addBranch(site, options, rng));
     this.variables = this.#branches.flatMap(({ down, up }) => [down, up]);
     const adapterhub = adapterHubLayout(model, this.#branches, options);
     this.layouts = { peft: peftLayout(model, this.#branches, options), ...(adapterhub === undefined ? {} : { adapterhub }) };
@@ -50,6 +48,6 @@ class LoraAttachment implements Attachment {
   }
 
   loadState(state: Iterable<NamedArray>): void {
-    loadVariables(this.variables, state);
+    loadVariables(this.variables, state, LORA_STATE);
   }
 }

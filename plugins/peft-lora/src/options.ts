@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { DeftError } from "@deft-js/core";
+import { isPattern, patternSource, validOptions } from "@deft-js/core";
 
 /** Query and value projections, as BERT, RoBERTa, T5 (self- and cross-attention) and OPT call them. */
 export const DEFAULT_TARGET = String.raw`\.(?:query|value|q|v|q_proj|v_proj)$`;
@@ -25,18 +25,6 @@ export type LoraSettings = Omit<z.input<typeof loraSchema>, "target"> & { readon
 
 /** Validates options. Throws `options.invalid`. */
 export function loraOptions({ target, ...rest }: LoraSettings): LoraOptions {
-  if (target instanceof RegExp && target.flags !== "")
-    throw new DeftError("options.invalid", `lora: target must be a regular expression without flags, got ${target}. Write it without, e.g. [Qq]uery.`);
-  const result = loraSchema.safeParse({ ...rest, ...(target === undefined ? {} : { target: target instanceof RegExp ? target.source : target }) });
-  if (result.success) return result.data;
-  const issues = result.error.issues.map((issue) => `${issue.path.join(".") || "options"}: ${issue.message}`).join("; ");
-  throw new DeftError("options.invalid", `lora: options must fit the schema, got ${issues}. Correct them.`);
-}
-
-function isPattern(source: string): boolean {
-  try {
-    return new RegExp(source) instanceof RegExp;
-  } catch {
-    return false;
-  }
+  const chosen = target === undefined ? {} : { target: patternSource(target, { who: "lora", name: "target" }) };
+  return validOptions(loraSchema, { ...rest, ...chosen }, { who: "lora" });
 }

@@ -1,18 +1,4 @@
-import { DeftError, type Model, type Site } from "@deft-js/core";
-
-/** The linear layers whose path matches. Throws `lora.target` when there are none. */
-export function targetSites(model: Model, target: string): readonly Site<"linear">[] {
-  const sites = model.sites("linear", new RegExp(target));
-  if (sites.length > 0) return sites;
-  const known = new Set(model.sites("linear").map(({ path }) => path.replaceAll(/\.\d+\./g, ".*.")));
-  throw new DeftError("lora.target", `lora: target must match a linear layer, got /${target}/. Known: ${[...known].join(", ") || "none"}.`);
-}
-
-/** Whether `chosen` are exactly those linear layers of the model that `rule` accepts. */
-export function isExactly(model: Model, chosen: readonly string[], rule: (path: string) => boolean): boolean {
-  const accepted = model.sites("linear").filter(({ path }) => rule(path));
-  return accepted.length === chosen.length && accepted.every(({ path }) => chosen.includes(path));
-}
+import { areExactly, type Model } from "@deft-js/core";
 
 /** AdapterHub's names for the layers that its LoRA can stand at, as patterns of what follows a dot. */
 export const ROLES: Readonly<Record<string, string>> = {
@@ -33,5 +19,5 @@ export function rolesOf(model: Model, chosen: readonly string[]): ReadonlySet<st
   const roles = Object.keys(ROLES).filter((role) => chosen.some((path) => new RegExp(rolePattern([role])).test(path)));
   if (roles.length === 0) return undefined;
   const pattern = new RegExp(rolePattern(roles));
-  return isExactly(model, chosen, (path) => pattern.test(path)) ? new Set(roles) : undefined;
+  return areExactly(model, chosen, (path) => pattern.test(path)) ? new Set(roles) : undefined;
 }

@@ -42,7 +42,7 @@ describe("PEFT's configuration", () => {
   });
 
   it("is refused where it asks for another arithmetic, naming the key", () => {
-    const refused = { rank_pattern: { q: 2 }, alpha_pattern: { q: 2 }, use_rslora: true, use_dora: true, bias: "all", fan_in_fan_out: true, layers_to_transform: [1], init_lora_weights: "pissa", exclude_modules: ["x"], target_modules: "all-linear" };
+    const refused = { rank_pattern: { q: 2 }, alpha_pattern: { q: 2 }, use_rslora: true, bias: "all", fan_in_fan_out: true, layers_to_transform: [1], init_lora_weights: "pissa", exclude_modules: ["x"], target_modules: "all-linear" };
     for (const [key, value] of Object.entries(refused)) {
       const read = (): unknown => peftReader.read({ ...PEFT, [key]: value });
       expect(read, key).toThrow(expect.objectContaining({ code: "lora.config" }));
@@ -51,8 +51,11 @@ describe("PEFT's configuration", () => {
     for (const harmless of [{ rank_pattern: {} }, { use_dora: false }, { layers_to_transform: null }]) expect(peftReader.read({ ...PEFT, ...harmless })).toBeDefined();
   });
 
+  it("tells the keys that it does not know", () => expect(peftReader.unknownKeys!({ ...PEFT, r_pattern: 1, eva_config: null })).toEqual(["r_pattern"]));
+
   it("of another method is left alone, and whatever it holds gives a method, undefined or lora.config", () => {
     expect(peftReader.read({ ...PEFT, peft_type: "IA3" })).toBeUndefined();
+    expect(peftReader.read({ ...PEFT, use_dora: true })).toBeUndefined();
     fc.assert(fc.property(fc.dictionary(fc.constantFrom("r", "lora_alpha", "lora_dropout", "target_modules", "bias", "rank_pattern", "x"), fc.jsonValue()), (changes) => {
       try {
         expect(peftReader.read({ ...PEFT, ...changes })!.id).toBe("lora");

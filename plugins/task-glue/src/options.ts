@@ -1,4 +1,4 @@
-import { DeftError } from "@deft-js/core";
+import { validOptions } from "@deft-js/core";
 import { z } from "zod";
 
 /** The nine tasks, as the hub calls them. */
@@ -27,8 +27,5 @@ export type GlueSettings = z.input<typeof glueSchema>;
 
 /** Validates options. Throws `options.invalid`. */
 export function glueOptions(settings: GlueSettings): GlueOptions {
-  const result = glueSchema.safeParse(settings);
-  if (result.success) return result.data;
-  const issues = result.error.issues.map((issue) => `${issue.path.join(".") || "options"}: ${issue.message}`).join("; ");
-  throw new DeftError("options.invalid", `glue: options must fit the schema, got ${issues}. Correct them.`);
+  return validOptions(glueSchema, settings, { who: "glue" });
 }

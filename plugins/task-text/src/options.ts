@@ -1,4 +1,4 @@
-import { DeftError } from "@deft-js/core";
+import { validOptions } from "@deft-js/core";
 import { FORMATS } from "@deft-js/data";
 import { z } from "zod";
 
@@ -41,8 +41,5 @@ export type TextSettings = z.input<typeof textSchema>;
 
 /** Validates options. Throws `options.invalid`. */
 export function textOptions(settings: TextSettings): TextOptions {
-  const result = textSchema.safeParse(settings);
-  if (result.success) return result.data;
-  const issues = result.error.issues.map((issue) => `${issue.path.join(".") || "options"}: ${issue.message}`).join("; ");
-  throw new DeftError("options.invalid", `text: options must fit the schema, got ${issues}. Correct them.`);
+  return validOptions(textSchema, settings, { who: "text" });
 }

@@ -21,6 +21,8 @@ export interface SiteSignatures {
   residual: { input: ResidualInput; output: Tensor };
   /** The MLP's pre-activation → its intermediate activation, both [batch, seq, dFf]. */
   activation: { input: Tensor; output: Tensor };
+  /** A norm with a bias: what is normalised → the normalised, both [.., dModel]. Models without such norms have no such sites. */
+  norm: { input: Tensor; output: Tensor };
   /** The whole MLP block: [batch, seq, dModel] → [batch, seq, dModel]. */
   mlp: { input: Tensor; output: Tensor };
 }
@@ -114,7 +116,7 @@ export interface Site<K extends SiteKind = SiteKind> {
   readonly dOut: number;
   /** The weight of a linear site. */
   readonly weight?: Weight | undefined;
-  /** The bias of a linear site, [dOut], where it has one. */
+  /** b of a linear or norm site, [dOut], where it has one. */
   readonly bias?: Variable | undefined;
   /** Of an embedding site: the rows [n, dOut] that stand for tokens, int32 [n], before positions, types and norms: what a prompt may start from. */
   readonly tokenRows?: ((ids: Tensor) => Tensor) | undefined;

@@ -3,6 +3,7 @@ import semver from "semver";
 import { container as root, type DependencyContainer } from "tsyringe";
 import { DeftError } from "@deft-js/tensor";
 import type { Contribution, ExtensionPoint } from "./extension.ts";
+import { validOptions } from "../method/options.ts";
 import { CORE, type Plugin } from "./plugin.ts";
 
 interface Registered {
@@ -105,8 +106,5 @@ function validated(who: string, contribution: Contribution<unknown>, options: un
       throw new DeftError("options.invalid", `${who}: takes no options, got ${Object.keys(options).join(", ")}. Remove them.`);
     return options;
   }
-  const result = contribution.options.safeParse(options ?? {});
-  if (result.success) return result.data;
-  const issues = result.error.issues.map((issue) => `${issue.path.join(".") || "options"}: ${issue.message}`).join("; ");
-  throw new DeftError("options.invalid", `${who}: options must fit the schema, got ${issues}. Correct the recipe; \`deft plugins\` lists the options.`);
+  return validOptions(contribution.options, options ?? {}, { who, remedy: "Correct the recipe; `deft plugins` lists the options." });
 }

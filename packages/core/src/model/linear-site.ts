@@ -5,18 +5,15 @@ import { DenseWeight } from "./dense-weight.ts";
 import { SitePoint, type SitePlace } from "./site-point.ts";
 
 /** Where a linear site stands; its sizes are its weight's. */
-export type LinearPlace = Omit<SitePlace<"linear">, "kind" | "dIn" | "dOut">;
+export type LinearPlace = Omit<SitePlace<"linear">, "kind" | "dIn" | "dOut" | "bias">;
 
 /** A linear layer with its site: y = x·W + b. */
 export class LinearSite extends SitePoint<"linear"> {
-  /** b, [dOut]. */
-  readonly bias: Variable | undefined;
   #weight: Weight;
 
   constructor(place: LinearPlace, weight: Weight, bias?: Variable) {
-    super({ ...place, kind: "linear", dIn: weight.shape[0], dOut: weight.shape[1] });
+    super({ ...place, kind: "linear", dIn: weight.shape[0], dOut: weight.shape[1], bias });
     this.#weight = weight;
-    this.bias = bias;
   }
 
   get weight(): Weight {

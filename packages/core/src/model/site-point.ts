@@ -1,10 +1,11 @@
+import type { Variable } from "@deft-js/tensor";
 import type { Around, ForwardContext, Site, SiteKind, SiteSignatures, WrapOrder } from "../contracts/site.ts";
 
 /** The function that stands at a site of a kind. */
 export type SiteFunction<K extends SiteKind> = (input: SiteSignatures[K]["input"]) => SiteSignatures[K]["output"];
 
 /** Where a site stands; see `Site` for the fields. */
-export type SitePlace<K extends SiteKind> = Pick<Site<K>, "kind" | "path" | "stack" | "layer" | "role" | "dIn" | "dOut" | "tokenRows">;
+export type SitePlace<K extends SiteKind> = Pick<Site<K>, "kind" | "path" | "stack" | "layer" | "role" | "dIn" | "dOut" | "bias" | "tokenRows">;
 
 interface Wrap<K extends SiteKind> {
   readonly around: Around<K>;
@@ -22,6 +23,7 @@ export class SitePoint<K extends SiteKind> implements Site<K> {
   readonly role: Site["role"];
   readonly dIn: number;
   readonly dOut: number;
+  readonly bias: Variable | undefined;
   readonly tokenRows: Site["tokenRows"];
   /** Innermost first. */
   #wraps: readonly Wrap<K>[] = [];
@@ -34,6 +36,7 @@ export class SitePoint<K extends SiteKind> implements Site<K> {
     this.role = place.role;
     this.dIn = place.dIn;
     this.dOut = place.dOut;
+    this.bias = place.bias;
     this.tokenRows = place.tokenRows;
   }
 

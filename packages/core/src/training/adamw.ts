@@ -1,6 +1,7 @@
 import { adamWStep, DeftError, scale, scope, Variable, zeros, type AdamWParameter, type Tensor } from "@deft-js/tensor";
 import type { NamedArray } from "../contracts/model.ts";
-import { arraysOf, loadArrays } from "./named-arrays.ts";
+import { loadVariables, stateOf } from "../method/state.ts";
+import { CHECKPOINT } from "./checkpoint.ts";
 import type { Optimizer, OptimizerDefinition } from "./optimizer.ts";
 import { checkWarmup, scheduleFactor, warmupStepsOf, type ScheduleKind, type Warmup } from "./schedule.ts";
 
@@ -88,11 +89,11 @@ class AdamW implements Optimizer {
   }
 
   state(): readonly NamedArray[] {
-    return arraysOf(this.#moments());
+    return stateOf(this.#moments());
   }
 
   loadState(state: readonly NamedArray[]): void {
-    loadArrays(this.#moments(), state);
+    loadVariables(this.#moments(), state, CHECKPOINT);
   }
 
   dispose(): void {

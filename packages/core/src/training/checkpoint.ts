@@ -1,6 +1,10 @@
 import { DeftError, type RngState } from "@deft-js/tensor";
 import type { EvaluationCompleted } from "../events/events.ts";
+import type { StateVoice } from "../method/state.ts";
 import type { StepState } from "./training-step.ts";
+
+/** Who speaks when a checkpoint does not fit what is trained. */
+export const CHECKPOINT: StateVoice = { who: "checkpoint", code: "training.resume", remedy: "Resume with the recipe that wrote it." };
 
 /** The best evaluation so far. */
 export interface BestRecord {

@@ -1,12 +1,12 @@
 import { DeftError, Rng, type Variable } from "@deft-js/tensor";
 import type { EvaluationCompleted, RunCommand, RunEvent } from "../events/events.ts";
+import { stateOf } from "../method/state.ts";
 import { grouped } from "./batch-tensors.ts";
 import { BestState } from "./best.ts";
 import { breathe } from "./breathe.ts";
 import { checkData, type Cursor, type TrainingState } from "./checkpoint.ts";
 import { evaluate } from "./evaluate.ts";
 import { formOf } from "./generated.ts";
-import { arraysOf } from "./named-arrays.ts";
 import { planOf, trainableVariables, type Plan, type TrainingOptions, type TrainingResult } from "./options.ts";
 import { trainingStarted } from "./started.ts";
 import { TrainingStep } from "./training-step.ts";
@@ -142,7 +142,7 @@ class Training {
     this.#history.push(...results);
     const improved = results[0] && this.#best.isImproved(results[0]);
     if (improved === undefined) return;
-    this.#best.take(improved, arraysOf(this.#variables));
+    this.#best.take(improved, stateOf(this.#variables));
     if (this.#options.checkpoints !== undefined) await this.#save("best");
   }
 

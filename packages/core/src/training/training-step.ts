@@ -3,9 +3,10 @@ import type { HostBatch } from "../contracts/batch.ts";
 import type { LossTerm, Progress } from "../contracts/method.ts";
 import type { Model, NamedArray } from "../contracts/model.ts";
 import type { StepCompleted } from "../events/events.ts";
+import { loadVariables, stateOf } from "../method/state.ts";
 import { evaluationContext, trainingContext } from "../model/index.ts";
 import { batchTensors, tokensIn } from "./batch-tensors.ts";
-import { arraysOf, loadArrays } from "./named-arrays.ts";
+import { CHECKPOINT } from "./checkpoint.ts";
 import { checkFinite, type StepScalars } from "./nonfinite.ts";
 import { Objective } from "./objective.ts";
 import type { Optimizer, OptimizerDefinition } from "./optimizer.ts";
@@ -85,7 +86,7 @@ export class TrainingStep {
   }
 
   state(): StepState {
-    return { step: this.#done, variables: arraysOf(this.#options.variables), moments: this.#optimizer.state(), weights: this.objective.overrides };
+    return { step: this.#done, variables: stateOf(this.#options.variables), moments: this.#optimizer.state(), weights: this.objective.overrides };
   }
 
   /** Continues where `state` was taken. Throws `training.resume` when it is of other variables. */
@@ -98,7 +99,7 @@ export class TrainingStep {
 
   /** Takes values of the variables alone. */
   loadVariables(arrays: readonly NamedArray[]): void {
-    loadArrays(this.#options.variables, arrays);
+    loadVariables(this.#options.variables, arrays, CHECKPOINT);
   }
 
   dispose(): void {

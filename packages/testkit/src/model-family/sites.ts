@@ -3,7 +3,10 @@ import { demand, demandError, type Check } from "../check.ts";
 import { demandClose, sameBits } from "../compare.ts";
 import { build, logitsOf, onModel, sourceOf, type ModelFamilySubject } from "./subject.ts";
 
-const KINDS: readonly SiteKind[] = ["embedding", "linear", "attention", "residual", "activation", "mlp"];
+const KINDS: readonly SiteKind[] = ["embedding", "linear", "attention", "residual", "activation", "mlp", "norm"];
+
+/** Kinds that a family may lack: RMS norms have no bias. */
+const OPTIONAL: readonly SiteKind[] = ["norm"];
 
 /** What a family's models offer to methods and files. */
 export function siteChecks(subject: ModelFamilySubject): readonly Check[] {
@@ -18,7 +21,7 @@ export function siteChecks(subject: ModelFamilySubject): readonly Check[] {
 
 function demandWraps({ batch }: ModelFamilySubject, model: Model, kind: SiteKind): void {
   const sites = model.sites(kind) as readonly Site<"linear">[];
-  demand(sites.length > 0, `sites: must have some of kind ${kind}, got none`);
+  demand(sites.length > 0 || OPTIONAL.includes(kind), `sites: must have some of kind ${kind}, got none`);
   const before = logitsOf(model, batch);
   const seen = new Set<string>();
   const undos = [0, 1].flatMap(() => sites.map((site) => site.wrap((input, base) => (seen.add(site.path), base(input)))));
