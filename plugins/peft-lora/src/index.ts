@@ -1,4 +1,4 @@
 export { lora } from "./lora.ts";
-export { DEFAULT_TARGET, loraSchema, type LoraOptions, type LoraSettings } from "./options.ts";
+export { loraSchema, type LoraOptions, type LoraSettings } from "./options.ts";
 export { loraPlugin, loraPlugin as default } from "./plugin.ts";
 export { adapterHubReader, peftReader } from "./readers.ts";

@@ -1,8 +1,5 @@
 import { z } from "zod";
-import { isPattern, patternSource, validOptions } from "@deft-js/core";
-
-/** Query and value projections, as BERT, RoBERTa, T5 (self- and cross-attention) and OPT call them. */
-export const DEFAULT_TARGET = String.raw`\.(?:query|value|q|v|q_proj|v_proj)$`;
+import { isPattern, patternSource, QUERY_AND_VALUE, validOptions } from "@deft-js/core";
 
 const kept = z.record(z.string(), z.unknown());
 
@@ -11,7 +8,7 @@ export const loraSchema = z.strictObject({
   rank: z.int().positive().default(8).describe("r, the rank of the update"),
   alpha: z.number().positive().default(16).describe("α: the update is scaled by α/r"),
   dropout: z.number().min(0).lt(1).default(0).describe("probability of dropping an element of the update's input while training"),
-  target: z.string().refine(isPattern, "must be a regular expression").default(DEFAULT_TARGET).describe("regular expression over the paths of linear layers"),
+  target: z.string().refine(isPattern, "must be a regular expression").default(QUERY_AND_VALUE).describe("regular expression over the paths of linear layers"),
   bias: z.literal("none").default("none").describe("which biases train; only none"),
   init: z.enum(["kaiming", "gaussian", "bert"]).default("kaiming").describe("A ~ U(±1/√dIn), N(0, 1/r²) or N(0, 0.02²); B = 0"),
   kept: z.strictObject({ peft: kept.optional(), adapterhub: kept.optional() }).optional().describe("keys of an imported adapter_config.json, written back as they were"),

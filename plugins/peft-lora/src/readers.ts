@@ -1,6 +1,6 @@
-import { configuredMethod, demandConfig, isJsonRecord, isOff, isOneOf, isTexts, keptKeys, peftPattern, unknownKeys, unsupportedConfig, type AdapterConfigReader, type ConfigRules, type LayoutConfig } from "@deft-js/core";
+import { configuredMethod, demandConfig, isJsonRecord, isOff, isOneOf, isTexts, keptKeys, peftPattern, QUERY_AND_VALUE, unknownKeys, unsupportedConfig, type AdapterConfigReader, type ConfigRules, type LayoutConfig } from "@deft-js/core";
 import { lora } from "./lora.ts";
-import { DEFAULT_TARGET, type LoraSettings } from "./options.ts";
+import type { LoraSettings } from "./options.ts";
 import { rolePattern } from "./targets.ts";
 
 const PEFT: ConfigRules = {
@@ -24,7 +24,7 @@ export const peftReader: AdapterConfigReader = {
     demandConfig(config, PEFT);
     const { r = 8, lora_alpha = 8, lora_dropout = 0, target_modules, init_lora_weights } = config;
     return configured({
-      rank: r, alpha: lora_alpha, dropout: lora_dropout, target: (target_modules ?? null) === null ? DEFAULT_TARGET : peftPattern(target_modules, { who: "lora", key: "target_modules" }),
+      rank: r, alpha: lora_alpha, dropout: lora_dropout, target: (target_modules ?? null) === null ? QUERY_AND_VALUE : peftPattern(target_modules, { who: "lora", key: "target_modules" }),
       init: init_lora_weights === "gaussian" ? "gaussian" : "kaiming", kept: { peft: keptKeys(config, PEFT) },
     });
   },

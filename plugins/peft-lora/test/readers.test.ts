@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { ops } from "@deft-js/core";
+import { ops, QUERY_AND_VALUE } from "@deft-js/core";
 import { bertFamily } from "@deft-js/plugin-model-bert";
 import { readFixtureJson, toyModel } from "@deft-js/testkit";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { adapterHubReader, DEFAULT_TARGET, lora, peftReader } from "../src/index.ts";
+import { adapterHubReader, lora, peftReader } from "../src/index.ts";
 
 const config = (folder: string): Record<string, unknown> => readFixtureJson(join(import.meta.dirname, "fixtures", folder, "adapter", "adapter_config.json"));
 const PEFT = config("bert-lora-peft");
@@ -36,7 +36,7 @@ describe("PEFT's configuration", () => {
     const target = (target_modules: unknown): unknown => peftReader.read({ ...PEFT, target_modules })!.options["target"];
     expect(await targets(target(["output.dense"]))).toEqual(["attention.output.dense", "output.dense"]);
     expect(await targets(target(".*intermediate\\.dense"))).toEqual(["intermediate.dense"]);
-    expect(target(null)).toBe(DEFAULT_TARGET);
+    expect(target(null)).toBe(QUERY_AND_VALUE);
     await expect(targets(target("dense"))).rejects.toMatchObject({ code: "lora.target" });
     await expect(targets(target(["a.b"]))).rejects.toMatchObject({ code: "lora.target" });
   });

@@ -103,7 +103,7 @@ export class AdapterSet {
 
   /**
    * Folds those in use into one matrix for each linear layer, in the order of their use. The model's own weights stay beside them for `unmerge`, in their format.
-   * @throws DeftError `adapters.merge` when one in use cannot be merged, before anything changes; `adapters.merged`
+   * @throws DeftError `adapters.merge` when one in use cannot be merged, `adapters.merged`, and what a merge throws: nothing has changed then
    */
   merge(): void {
     this.#checkUnmerged("merge");
@@ -112,7 +112,17 @@ export class AdapterSet {
     const names = this.#used;
     const states = new Map(names.map((name) => [name, this.get(name).state()]));
     this.#merged = { names, states, biases: biasesOf(this.#model) };
-    for (const name of names) this.get(name).merge?.();
+    const left = [...names];
+    try {
+      for (const name of names) {
+        this.get(name).merge?.();
+        left.shift();
+      }
+    } catch (error) {
+      for (const name of left) this.get(name).detach();
+      this.unmerge();
+      throw error;
+    }
   }
 
   /** Takes the folded matrices away: the model's own weights and biases count again, bit for bit, with the attachments around them. Does nothing when not merged. */

@@ -3,6 +3,9 @@ import type { Model } from "../contracts/model.ts";
 import type { Site } from "../contracts/site.ts";
 import { isTexts, unsupportedConfig } from "./config.ts";
 
+/** Query and value projections, as BERT, RoBERTa, T5 (self- and cross-attention) and OPT call them. */
+export const QUERY_AND_VALUE = String.raw`\.(?:query|value|q|v|q_proj|v_proj)$`;
+
 /** The linear layers whose path matches. @throws DeftError `WHO.target` when there are none */
 export function targetLinears(model: Model, target: string, who: string): readonly Site<"linear">[] {
   const sites = model.sites("linear", new RegExp(target));

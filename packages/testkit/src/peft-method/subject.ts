@@ -10,6 +10,8 @@ export interface PeftMethodSubject {
   readonly batch: HostBatch;
   /** Whether the model computes exactly what it did until the first step. */
   readonly identityAtStart: boolean;
+  /** Whether the first values are drawn from the generator (default), or are the same for every seed. */
+  readonly randomStart?: boolean;
   /** Whether it can be merged. */
   readonly merges: boolean;
   /** The layouts that can hold it on this model. */
