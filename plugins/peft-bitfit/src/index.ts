@@ -1,1 +1,3 @@
-export { peftBitfitPlugin, peftBitfitPlugin as default } from "./plugin.ts";
+export { bitfit } from "./bitfit.ts";
+export { bitfitSchema, type BitfitOptions, type BitfitSettings } from "./options.ts";
+export { bitfitPlugin, bitfitPlugin as default } from "./plugin.ts";
