@@ -1,6 +1,5 @@
-import { contextDropout, DeftError, ops, paddingIds, stopPaddingGradient, type Batch, type EmbeddingInput, type EmbeddingOutput, type ForwardContext, type ModelParts, type SitePoint } from "@deft-js/core";
+import { contextDropout, DeftError, layerNormSite, ops, paddingIds, stopPaddingGradient, type Batch, type EmbeddingInput, type EmbeddingOutput, type ForwardContext, type LayerNorm, type ModelParts, type SitePoint } from "@deft-js/core";
 import type { BertConfig } from "./config.ts";
-import { layerNorm, type Norm } from "./norm.ts";
 
 const { add, broadcastTo, concat, embedding, ones, reshape, slice, tf } = ops;
 
@@ -10,7 +9,7 @@ export class Embedding {
   readonly #word: ops.Variable;
   readonly #position: ops.Variable;
   readonly #type: ops.Variable;
-  readonly #norm: Norm;
+  readonly #norm: LayerNorm;
   readonly #site: SitePoint<"embedding">;
 
   constructor(parts: ModelParts, config: BertConfig) {
@@ -19,7 +18,7 @@ export class Embedding {
     this.#word = parts.parameter(`${path}.word_embeddings.weight`);
     this.#position = parts.parameter(`${path}.position_embeddings.weight`);
     this.#type = parts.parameter(`${path}.token_type_embeddings.weight`);
-    this.#norm = layerNorm(parts, config, { path: `${path}.LayerNorm` });
+    this.#norm = layerNormSite(parts, { path: `${path}.LayerNorm`, stack: "encoder" }, config.layerNormEpsilon);
     const tokenRows = (ids: ops.Tensor): ops.Tensor => embedding(this.#word.value, ids);
     this.#site = parts.site({ kind: "embedding", path, stack: "encoder", dIn: config.vocabSize, dOut: config.hiddenSize, tokenRows });
   }

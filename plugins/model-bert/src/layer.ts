@@ -1,6 +1,5 @@
-import { activatedLinear, attend, contextDropout, type ops, type ActivatedLinear, type AttentionInput, type ForwardContext, type LinearSite, type ModelParts, type SitePoint } from "@deft-js/core";
+import { activatedLinear, attend, contextDropout, layerNormSite, type ActivatedLinear, type AttentionInput, type ForwardContext, type LayerNorm, type LinearSite, type ModelParts, type ops, type SitePoint } from "@deft-js/core";
 import type { BertConfig } from "./config.ts";
-import { layerNorm, type Norm } from "./norm.ts";
 
 /** What a layer gives. */
 export interface LayerOutput {
@@ -13,7 +12,7 @@ export interface LayerOutput {
 /** What follows a sublayer: y = LN(site(drop(h)) + x). */
 interface Residual {
   readonly site: SitePoint<"residual">;
-  readonly norm: Norm;
+  readonly norm: LayerNorm;
 }
 
 /** One post-LN encoder layer: x ← LN(x + attention(x)), then x ← LN(x + mlp(x)) (Devlin et al., 2019). */
@@ -37,7 +36,7 @@ export class EncoderLayer {
     const linear = (name: string, role?: "mlp-up" | "mlp-down"): LinearSite => parts.linear({ ...place, path: `${path}.${name}`, role });
     const residual = (name: string, role: "attention" | "mlp"): Residual => ({
       site: parts.site({ ...place, kind: "residual", path: `${path}.${name}`, role, dIn: d, dOut: d }),
-      norm: layerNorm(parts, config, { path: `${path}.${name}.LayerNorm`, layer }),
+      norm: layerNormSite(parts, { ...place, path: `${path}.${name}.LayerNorm` }, config.layerNormEpsilon),
     });
     this.#config = config;
     this.#query = linear("attention.self.query");

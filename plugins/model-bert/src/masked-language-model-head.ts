@@ -1,8 +1,7 @@
-import { ops, tokenLoss, type ParameterSpec } from "@deft-js/core";
+import { layerNormSite, ops, tokenLoss, type ParameterSpec } from "@deft-js/core";
 import type { BertConfig } from "./config.ts";
 import { dense } from "./dense.ts";
 import type { HeadPlan } from "./head.ts";
-import { layerNorm } from "./norm.ts";
 import { linearSpecs, normSpecs } from "./parameters.ts";
 
 interface Names {
@@ -28,7 +27,7 @@ export function maskedLanguageModelHead(config: BertConfig): HeadPlan {
     architecture: "ForMaskedLM",
     build: (parts) => {
       const transform = dense(parts, names.dense);
-      const norm = layerNorm(parts, config, { path: names.norm });
+      const norm = layerNormSite(parts, { path: names.norm, stack: "encoder" }, config.layerNormEpsilon);
       const word = parts.parameter(`${config.modelType}.embeddings.word_embeddings.weight`);
       const offset = parts.parameter(names.bias);
       return (hidden, context) => ops.linear(norm(transform(hidden, names.activation), context), word.value, { bias: offset.value, transposed: true, frozen: !word.trainable });

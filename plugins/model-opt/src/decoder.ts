@@ -1,8 +1,8 @@
-import { ops, type EmbeddingInput, type EmbeddingOutput, type ForwardContext, type KeyValueCache, type LinearSite, type ModelParts, type TappedActivation, type Taps } from "@deft-js/core";
+import { ops, type EmbeddingInput, type EmbeddingOutput, type ForwardContext, type KeyValueCache, type LayerNorm, type LinearSite, type ModelParts, type TappedActivation, type Taps } from "@deft-js/core";
 import type { OptConfig } from "./config.ts";
 import { Embedding } from "./embedding.ts";
 import { DecoderLayer } from "./layer.ts";
-import { layerNorm, type Norm } from "./norm.ts";
+import { layerNorm } from "./norm.ts";
 import { DECODER } from "./parameters.ts";
 
 /** What the decoder gives for some positions. */
@@ -24,13 +24,13 @@ export interface DecoderPass {
 export class Decoder {
   readonly #embedding: Embedding;
   readonly #layers: readonly DecoderLayer[];
-  readonly #finalNorm: Norm | undefined;
+  readonly #finalNorm: LayerNorm | undefined;
   readonly #projectOut: LinearSite | undefined;
 
   constructor(parts: ModelParts, config: OptConfig) {
     this.#embedding = new Embedding(parts, config);
     this.#layers = Array.from({ length: config.layers }, (_, layer) => new DecoderLayer(parts, config, layer));
-    this.#finalNorm = config.finalNorm ? layerNorm(parts, `${DECODER}.final_layer_norm`) : undefined;
+    this.#finalNorm = config.finalNorm ? layerNorm(parts, { path: `${DECODER}.final_layer_norm` }) : undefined;
     this.#projectOut = config.embeddingSize === config.hiddenSize ? undefined : parts.linear({ path: `${DECODER}.project_out`, stack: "decoder" });
   }
 
@@ -42,7 +42,7 @@ export class Decoder {
   forward(pass: DecoderPass): Decoded {
     return ops.scope(() => {
       const { hidden: last, hiddenStates, ...rest } = this.#below(this.#layers.length, pass);
-      const normed = this.#finalNorm?.(last) ?? last;
+      const normed = this.#finalNorm?.(last, pass.context) ?? last;
       const hidden = this.#projectOut?.forward(normed, pass.context) ?? normed;
       return { ...rest, hidden, hiddenStates: hiddenStates.length === 0 ? [] : [...hiddenStates.slice(0, -1), hidden] };
     });

@@ -1,6 +1,6 @@
-import { activatedLinear, attend, contextDropout, ops, type ActivatedLinear, type ForwardContext, type KeyValueCache, type LinearSite, type ModelParts, type SitePoint } from "@deft-js/core";
+import { activatedLinear, attend, contextDropout, ops, type ActivatedLinear, type ForwardContext, type KeyValueCache, type LayerNorm, type LinearSite, type ModelParts, type SitePoint } from "@deft-js/core";
 import type { OptConfig } from "./config.ts";
-import { layerNorm, type Norm } from "./norm.ts";
+import { layerNorm } from "./norm.ts";
 import { DECODER } from "./parameters.ts";
 
 /** What a layer gives. */
@@ -13,7 +13,7 @@ export interface LayerOutput {
 
 /** A sublayer's norm and the site of what it adds to the residual stream. */
 interface Sublayer {
-  readonly norm: Norm;
+  readonly norm: LayerNorm;
   readonly site: SitePoint<"residual">;
 }
 
@@ -40,7 +40,7 @@ export class DecoderLayer {
     const place = { stack: "decoder", layer } as const;
     const linear = (name: string, role?: "mlp-up" | "mlp-down"): LinearSite => parts.linear({ ...place, path: `${path}.${name}`, role });
     const sublayer = (name: string, norm: string, role: "attention" | "mlp"): Sublayer => ({
-      norm: layerNorm(parts, `${path}.${norm}`),
+      norm: layerNorm(parts, { path: `${path}.${norm}`, layer }),
       site: parts.site({ ...place, kind: "residual", path: `${path}.${name}`, role, dIn: d, dOut: d }),
     });
     this.#config = config;
@@ -83,9 +83,9 @@ export class DecoderLayer {
   /** x + drop(f(LN(x))), or LN(x + drop(f(x))), with the residual site around what is added. */
   #around({ norm, site }: Sublayer, x: ops.Tensor, context: ForwardContext, f: (input: ops.Tensor) => ops.Tensor): ops.Tensor {
     const { normBefore, dropout } = this.#config;
-    const hidden = contextDropout(f(normBefore ? norm(x) : x), dropout, context);
-    const added = site.run({ hidden, residual: x, normalize: (y) => (normBefore ? y : norm(y)), context }, context, (input) => input.hidden);
-    return normBefore ? ops.add(x, added) : norm(added, x);
+    const hidden = contextDropout(f(normBefore ? norm(x, context) : x), dropout, context);
+    const added = site.run({ hidden, residual: x, normalize: (y) => (normBefore ? y : norm(y, context)), context }, context, (input) => input.hidden);
+    return normBefore ? ops.add(x, added) : norm(added, context, x);
   }
 
   /** The scores are scaled in the product of q and k, where transformers scales q: the same but for rounding. */

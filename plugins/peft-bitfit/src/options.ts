@@ -10,7 +10,9 @@ export const bitfitSchema = z.strictObject({
 export type BitfitOptions = z.output<typeof bitfitSchema>;
 
 /** BitFit's options as a caller gives them; the target may be a regular expression without flags. */
-export type BitfitSettings = { readonly target?: string | RegExp };
+export interface BitfitSettings {
+  readonly target?: string | RegExp;
+}
 
 /** Validates options. Throws `options.invalid`. */
 export function bitfitOptions({ target, ...rest }: BitfitSettings): BitfitOptions {

@@ -17,7 +17,7 @@ export const peftReader: AdapterConfigReader = {
   read(config) {
     if (config["peft_type"] !== "IA3") return undefined;
     demandConfig(config, RULES);
-    const pattern = (key: string): { [name: string]: string } => {
+    const pattern = (key: string): Readonly<Record<string, string>> => {
       const modules = config[key] ?? null;
       if (modules === null) return {};
       const name = key === "target_modules" ? "target" : "feedforward";

@@ -2,6 +2,7 @@ export { AbsentWeight } from "./absent-weight.ts";
 export { attend } from "./attend.ts";
 export { evaluationContext, trainingContext, contextDropout } from "./context.ts";
 export { DenseWeight } from "./dense-weight.ts";
+export { layerNormSite, type LayerNorm } from "./layer-norm-site.ts";
 export { activatedLinear, LinearSite, type ActivatedLinear, type LinearPlace } from "./linear-site.ts";
 export { loadParameters, type Initial, type LoadedParameters, type LoadOptions, type ParameterSpec } from "./load-parameters.ts";
 export { classificationLoss, tokenLoss } from "./loss.ts";
