@@ -23,7 +23,7 @@ export function mergeAll(artifact: Artifact, into?: MergeInto): { readonly artif
   const formats = [...new Set([...before.values()].map(({ id }) => id))].join(", ");
   if (attachments.length > 0 && before.size > 0 && into === undefined)
     throw new DeftError("export.base", `export: merging into weights held as ${formats} must be explicit, got no \`base\`. Say base: dense (float32, exact) or base: held (encoded again, with the drift reported).`);
-  for (const attachment of [...attachments].reverse()) attachment.merge?.();
+  for (const attachment of attachments) attachment.merge?.(); // innermost first: what stands around it acts on what it makes
   const merged = { ...artifact, attachments: [] };
   return into === "held" && attachments.length > 0 && before.size > 0 ? { artifact: merged, drift: encodeAgain(model, before) } : { artifact: merged };
 }
