@@ -4,7 +4,7 @@ import type { RunOptions } from "./actions/run.ts";
 import type { PredictInputs } from "./actions/predict.ts";
 import { EXIT_CODE_MEANINGS } from "./exit-codes.ts";
 import { assignments, collected, positiveInteger } from "./option-values.ts";
-import type { DensityRequest, PredictRequest, RunApi } from "./run-api.ts";
+import type { ConvertRequest, DensityRequest, ExportRequest, PredictRequest, RunApi } from "./run-api.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What the program works with; `finish` takes the exit code of the action that ran. */
@@ -32,6 +32,7 @@ export function program(context: ProgramContext): Command {
   addRun(deft, context, "pretrain", "run a recipe that pretrains a model");
   addDensity(deft, context);
   addPredict(deft, context);
+  addFolders(deft, context);
   addInspection(deft, context);
   return deft;
 }
@@ -87,6 +88,47 @@ function addPredict(deft: Command, { terminal, api, finish }: ProgramContext): v
       const inputs = predictInputs({ ...(text && { text }), ...(pair && { pair }), ...(data !== undefined && { data }), ...(column !== undefined && { column }) });
       finish(await predictAction({ api: await api(), terminal, request: { ...options, ...inputs, checkpoint } }));
     });
+}
+
+function addFolders(deft: Command, { terminal, api, finish }: ProgramContext): void {
+  deft
+    .command("inspect <folder>")
+    .description("say what an adapter's, a model's or a run's folder is")
+    .option("--json", "print the report as JSON")
+    .action(async (folder: string, { json }: { json?: boolean }) => {
+      const { inspectAction } = await import("./actions/inspect.ts");
+      finish(await inspectAction({ api: await api(), terminal, folder, json }));
+    });
+  deft
+    .command("convert <input> <output>")
+    .description("write an adapter folder in another library's layout")
+    .addOption(layoutOption().makeOptionMandatory())
+    .option("--model <checkpoint>", "the base model (default: the one that the folder names)")
+    .option("--name <name>", "the adapter's name in AdapterHub's keys")
+    .addOption(backendOption())
+    .option("--offline", "download nothing")
+    .action(async (input: string, output: string, options: Omit<ConvertRequest, "input" | "output">) => {
+      const { convertAction } = await import("./actions/convert.ts");
+      finish(await convertAction({ api: await api(), terminal, request: { ...options, input, output } }));
+    });
+  deft
+    .command("export <checkpoint> <output>")
+    .description("write a checkpoint's adapter in a layout, or with --merge the whole model")
+    .option("--adapter <folder>", "an adapter to put on the model")
+    .option("--merge", "fold the adapter into the weights and write a whole Hugging Face folder")
+    .addOption(new Option("--base <form>", "with --merge: quantized or masked weights become float32, or keep their format").choices(["dense", "held"]))
+    .addOption(layoutOption())
+    .option("--name <name>", "the adapter's name in AdapterHub's keys")
+    .addOption(backendOption())
+    .option("--offline", "download nothing")
+    .action(async (checkpoint: string, output: string, options: Omit<ExportRequest, "checkpoint" | "output">) => {
+      const { exportAction } = await import("./actions/convert.ts");
+      finish(await exportAction({ api: await api(), terminal, request: { ...options, checkpoint, output } }));
+    });
+}
+
+function layoutOption(): Option {
+  return new Option("--layout <layout>", "the library whose layout it is").choices(["peft", "adapterhub", "deft"]);
 }
 
 function addInspection(deft: Command, { terminal, api, finish }: ProgramContext): void {

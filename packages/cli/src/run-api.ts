@@ -38,6 +38,46 @@ export interface PredictRequest {
   readonly batchSize?: number;
 }
 
+/** An adapter folder that is to be written in another layout. */
+export interface ConvertRequest {
+  readonly input: string;
+  readonly output: string;
+  readonly layout: "peft" | "adapterhub" | "deft";
+  readonly model?: string;
+  readonly name?: string;
+  readonly backend?: string;
+  readonly offline?: boolean;
+}
+
+/** A checkpoint that is to be written anew. */
+export interface ExportRequest {
+  readonly checkpoint: string;
+  readonly output: string;
+  readonly adapter?: string;
+  readonly layout?: "peft" | "adapterhub" | "deft";
+  readonly merge?: boolean;
+  readonly base?: "dense" | "held";
+  readonly name?: string;
+  readonly backend?: string;
+  readonly offline?: boolean;
+}
+
+/** What lies in a folder. */
+export interface FolderReport {
+  readonly kind: "adapter" | "model";
+  readonly path: string;
+  readonly layout?: string | undefined;
+  readonly method?: { readonly id: string; readonly options: Readonly<Record<string, unknown>> } | undefined;
+  readonly base?: string | undefined;
+  readonly modelType?: string | undefined;
+  readonly architectures?: readonly string[] | undefined;
+  readonly tensors: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  readonly parameters: number;
+  readonly head?: { readonly kind?: string | undefined; readonly parameters: number } | undefined;
+  readonly labels?: readonly string[] | number | undefined;
+  readonly unknownKeys?: readonly string[] | undefined;
+}
+
 /** Whether a back-end starts on this machine. */
 export interface BackendReport {
   readonly id: string;
@@ -53,6 +93,9 @@ export interface RunApi {
   createKernel(options: { plugins?: readonly string[]; from: string }): Promise<Kernel>;
   backendReport(kernel: Kernel): Promise<readonly BackendReport[]>;
   recipeJsonSchema(kernel: Kernel): unknown;
+  inspectFolder(path: string): Promise<readonly FolderReport[]>;
+  convertAdapter(request: ConvertRequest): Promise<void>;
+  exportCheckpoint(request: ExportRequest): Promise<void>;
   measureDensity(request: DensityRequest): Promise<DensityReport>;
   predictTexts(request: PredictRequest): AsyncIterable<{ readonly text: string; readonly label: string; readonly probabilities: Readonly<Record<string, number>> }>;
 }

@@ -1,9 +1,11 @@
 export { readAdapters, type ReadAdapter } from "./adapter/read.ts";
-export type { AdapterRecord } from "./adapter/record.ts";
-export { saveAdapters, type AdapterLayoutId, type SaveAdapterOptions } from "./adapter/save.ts";
+export { convertAdapter, exportCheckpoint, type ConvertRequest, type ExportRequest } from "./adapter/convert.ts";
+export type { AdapterLayoutId, AdapterRecord } from "./adapter/record.ts";
+export { saveAdapters, type SaveAdapterOptions } from "./adapter/save.ts";
 export { cpuBackend } from "./backend/cpu.ts";
 export { backendReport, startBackend, type BackendReport, type StartBackendOptions } from "./backend/start.ts";
 export { type CheckpointRequest } from "./inspect/checkpoint.ts";
+export { inspectFolder, type AdapterReport, type FolderReport, type ModelReport } from "./inspect/folder.ts";
 export { measureDensity, type DensityReport, type DensityRequest, type DensityShares } from "./inspect/density.ts";
 export { predictTexts, type Prediction, type PredictRequest } from "./inspect/predict.ts";
 export type { Text, TextSource } from "./inspect/texts.ts";

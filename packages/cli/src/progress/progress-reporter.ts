@@ -4,6 +4,7 @@ import { printable } from "../tables/text-table.ts";
 import type { Terminal } from "../terminal.ts";
 import { evaluationLines } from "./evaluation-lines.ts";
 import { stepLine } from "./step-line.ts";
+import { trainableLines } from "./trainable-lines.ts";
 import { Throughput } from "./throughput.ts";
 
 /** Least time between two drawings of the line, and between two plain lines; milliseconds of event time. */
@@ -81,7 +82,7 @@ function linesOf(event: RunEvent): readonly string[] {
     case "stage.started":
       return [`stage ${event.index + 1} of ${event.of}: ${printable(event.stage)}`];
     case "training.started":
-      return [`training ${magnitude(event.trainableParameters)} of ${magnitude(event.totalParameters)} parameters: ${event.totalSteps} steps, ${event.epochs} epochs`];
+      return [`training ${magnitude(event.trainableParameters)} of ${magnitude(event.totalParameters)} parameters: ${event.totalSteps} steps, ${event.epochs} epochs`, ...trainableLines(event)];
     case "evaluation.completed":
       return evaluationLines(event);
     case "checkpoint.saved":

@@ -3,13 +3,22 @@ import { join } from "node:path";
 import { ADAPTER_READER, DeftError, PEFT_METHOD, type AttachContext, type HeadKind, type Kernel, type Model, type NamedArray, type PeftMethod, type Attachment } from "@deft-js/core";
 import { currentFolder, readAdapterFolder, readJsonObject, readSafetensors } from "@deft-js/checkpoint";
 import type { Rng } from "@deft-js/tensor";
-import { adapterRecord, HEAD_FILE, RECORD_FILE, STATE_FILE, type AdapterRecord } from "./record.ts";
+import { adapterRecord, HEAD_FILE, RECORD_FILE, STATE_FILE, type AdapterLayoutId, type AdapterRecord } from "./record.ts";
 
 /** An adapter folder, read: its method and what is needed to attach it. */
 export interface ReadAdapter {
   readonly path: string;
+  readonly layout: AdapterLayoutId;
   readonly method?: PeftMethod | undefined;
   readonly record?: AdapterRecord | undefined;
+  /** Where the base model lay, as the folder says. */
+  readonly base?: string | undefined;
+  /** The adapter's name in AdapterHub's keys, where the folder tells. */
+  readonly name?: string | undefined;
+  /** The adapter's own tensors as the files hold them, the head's left out. */
+  readonly tensors: ReadonlyMap<string, NamedArray>;
+  /** Keys of the other library's configuration that nobody here knows: kept, and to be warned about. */
+  readonly unknownKeys: readonly string[];
   /** The trained head under Hugging Face names. */
   readonly head: ReadonlyMap<string, NamedArray>;
   /** What the head computes, where the folder tells. */
@@ -55,32 +64,33 @@ async function readOwn(path: string, kernel: Kernel): Promise<ReadAdapter> {
     attachment?.loadState(tensors.values());
     return attachment;
   };
-  return { path, method, record, head, headKind: record.head.kind, labels: record.labels.length || undefined, attach };
+  return { path, layout: "deft", method, record, base: record.base, name: record.name, tensors, unknownKeys: [], head, headKind: record.head.kind, labels: record.labels.length || undefined, attach };
 }
 
 /** PEFT's and AdapterHub's layouts. */
 async function readForeign(path: string, kernel: Kernel): Promise<ReadAdapter> {
   const { layout, config, tensors, head: beside, deft } = await readAdapterFolder(path);
   const record = deft === undefined ? undefined : adapterRecord(deft, join(path, RECORD_FILE));
-  const method = record?.method === undefined ? foreignMethod(path, kernel, layout, config) : kernel.create(PEFT_METHOD, record.method.id, record.method.options);
+  const { method, unknownKeys } = record?.method === undefined ? foreignMethod(path, kernel, layout, config) : { method: kernel.create(PEFT_METHOD, record.method.id, record.method.options), unknownKeys: [] };
   const name = typeof config["name"] === "string" ? config["name"] : (record?.name ?? "default");
   const head = headTensors(layout === "peft" ? tensors : (beside?.tensors ?? new Map<string, NamedArray>()));
+  const own = new Map([...tensors].filter(([key]) => !HEAD_NAME.test(withoutPrefix(key))));
+  const base = [record?.base, config["base_model_name_or_path"], config["model_name"]].find((known) => typeof known === "string") as string | undefined;
   const attach: ReadAdapter["attach"] = (model, rng, context) => {
     const attachment = method.attach(model, rng, context);
-    const own = new Map([...tensors].filter(([key]) => !HEAD_NAME.test(withoutPrefix(key))));
     const place = attachment.layouts?.[layout];
     if (place === undefined) throw new DeftError("checkpoint.layout", `${path}: ${method.id} must have the layout ${layout} on this model, got none. Is it the adapter's base model?`);
     place.read(own, name);
     return attachment;
   };
-  return { path, method, record, head, headKind: record?.head.kind ?? guessedHead(head), labels: record?.labels.length || labelsIn(head, beside?.config), attach };
+  return { path, layout, method, record, base, name, tensors: own, unknownKeys, head, headKind: record?.head.kind ?? guessedHead(head), labels: record?.labels.length || labelsIn(head, beside?.config), attach };
 }
 
-function foreignMethod(path: string, kernel: Kernel, layout: "peft" | "adapterhub", config: Readonly<Record<string, unknown>>): PeftMethod {
+function foreignMethod(path: string, kernel: Kernel, layout: "peft" | "adapterhub", config: Readonly<Record<string, unknown>>): { readonly method: PeftMethod; readonly unknownKeys: readonly string[] } {
   for (const { id } of kernel.contributions(ADAPTER_READER)) {
     const reader = kernel.create(ADAPTER_READER, id);
     const method = reader.layout === layout ? reader.read(config) : undefined;
-    if (method !== undefined) return method;
+    if (method !== undefined) return { method, unknownKeys: reader.unknownKeys?.(config) ?? [] };
   }
   const kind = config["peft_type"] ?? JSON.stringify((config["config"] as Record<string, unknown> | undefined)?.["architecture"]);
   throw new DeftError("plugin.unknown", `${path}: some plugin must read this adapter, got ${String(kind)} in ${layout}'s layout. Install the plugin of its method.`);

@@ -42,6 +42,9 @@ export interface AdapterRecord {
   readonly metrics?: unknown;
 }
 
+/** The layouts that an adapter can be written in. */
+export type AdapterLayoutId = AdapterRecord["layout"];
+
 /** Checks deft.json. Throws `checkpoint.config`. */
 export function adapterRecord(json: unknown, who: string): AdapterRecord {
   const result = schema.safeParse(json);

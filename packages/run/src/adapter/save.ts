@@ -2,10 +2,7 @@ import { join } from "node:path";
 import { DeftError, type Artifact, type Attachment, type Model, type NamedArray, type PeftMethod } from "@deft-js/core";
 import { formatJson, writeAdapterFolder, writeFolderAtomically, writeSafetensors, type FolderFile } from "@deft-js/checkpoint";
 import { finite } from "../run/checkpoints.ts";
-import { HEAD_FILE, RECORD_FILE, STATE_FILE, type AdapterRecord } from "./record.ts";
-
-/** The layouts that an adapter can be written in. */
-export type AdapterLayoutId = AdapterRecord["layout"];
+import { HEAD_FILE, RECORD_FILE, STATE_FILE, type AdapterLayoutId, type AdapterRecord } from "./record.ts";
 
 /** How an adapter is written. */
 export interface SaveAdapterOptions {
@@ -13,6 +10,8 @@ export interface SaveAdapterOptions {
   readonly layout?: AdapterLayoutId | undefined;
   /** The adapter's name in AdapterHub's keys; `default` when left out. */
   readonly name?: string | undefined;
+  /** Names of parameters that go along as the head besides those that train: a pooler that came with an adapter. */
+  readonly head?: readonly string[] | undefined;
 }
 
 /**
@@ -22,12 +21,12 @@ export interface SaveAdapterOptions {
  */
 export async function saveAdapters(path: string, artifact: Artifact, options: SaveAdapterOptions = {}): Promise<void> {
   const { attachments } = artifact;
-  if (attachments.length <= 1) return saveOne(path, artifact, { ...options, attachment: attachments[0], head: headOf(artifact) });
+  if (attachments.length <= 1) return saveOne(path, artifact, { ...options, attachment: attachments[0], head: headOf(artifact, options.head) });
   for (const [i, attachment] of attachments.entries())
-    await saveOne(join(path, `${i}-${attachment.method.id}`), artifact, { ...options, attachment, head: i === 0 ? headOf(artifact) : [] });
+    await saveOne(join(path, `${i}-${attachment.method.id}`), artifact, { ...options, attachment, head: i === 0 ? headOf(artifact, options.head) : [] });
 }
 
-interface OneAdapter extends SaveAdapterOptions {
+interface OneAdapter extends Omit<SaveAdapterOptions, "head"> {
   readonly attachment: Attachment | undefined;
   readonly head: readonly NamedArray[];
 }
@@ -57,8 +56,8 @@ function firstLayout(attachment: Attachment | undefined): AdapterLayoutId {
 }
 
 /** The head's parameters under their Hugging Face names, in file layout. */
-function headOf({ model }: Artifact): readonly NamedArray[] {
-  const names = new Set(model.headParameters().map(({ path }) => path));
+function headOf({ model }: Artifact, more: readonly string[] = []): readonly NamedArray[] {
+  const names = new Set([...model.headParameters().map(({ path }) => path), ...more]);
   return names.size === 0 ? [] : [...model.exportParameters()].filter(({ name }) => names.has(name));
 }
 

@@ -1,4 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
+import { emitWarning } from "node:process";
 import { DeftError, MODEL_FAMILY, WEIGHT_FORMAT, WEIGHT_LAYOUT, type Artifact, type HeadKind, type Kernel, type ModelConfig, type ModelFamily, type TensorSource, type Tokenizer, type WeightFormat } from "@deft-js/core";
 import { openModelFolder, resolveModel, type ModelFolder } from "@deft-js/checkpoint";
 import { loadTokenizer } from "@deft-js/data";
@@ -23,6 +24,8 @@ export interface LoadModelOptions {
   readonly weights?: WeightFormat | "dense" | undefined;
   /** Of a new head's values; 42 when left out. */
   readonly seed?: number | undefined;
+  /** Takes what is odd about the files but no error; a warning of the process when left out. */
+  readonly warn?: ((message: string) => void) | undefined;
 }
 
 /** How a new model is made. */
@@ -55,11 +58,12 @@ export async function loadModel(path: string, options: LoadModelOptions): Promis
 }
 
 /** Opens a model folder and its tokenizer, and an adapter folder where one is named; builds nothing yet. */
-export async function openModel(path: string, { kernel, adapter, revision, offline, weights, seed = 42 }: LoadModelOptions): Promise<OpenedModel> {
+export async function openModel(path: string, { kernel, adapter, revision, offline, weights, seed = 42, warn = emitWarning }: LoadModelOptions): Promise<OpenedModel> {
   const folder = await resolveModel(path, { revision, offline });
   const { config, source } = await openLayout(kernel, await openModelFolder(folder), folder);
   const family = familyOf(kernel, config, path);
   const adapters = adapter === undefined ? [] : await readAdapters(adapter, kernel);
+  for (const { path: from, unknownKeys } of adapters) if (unknownKeys.length > 0) warn(`${from}: adapter_config.json has keys that are kept but not known: ${unknownKeys.join(", ")}`);
   const tokenizer = await loadTokenizer(folder);
   const build: OpenedModel["build"] = async ({ head, labels }) => {
     const kind = head ?? adapters.map(({ headKind }) => headKind).find((known) => known !== undefined) ?? declaredHead(config);

@@ -13,14 +13,21 @@ export interface SaveModelOptions {
   readonly kernel?: Kernel | undefined;
   /** `held`: such weights stay in their format where a layout has a place for it; `dense`: all as float32. `held` when left out. */
   readonly base?: MergeInto | undefined;
+  /** The classes' names, for config.json; the model's own when left out. */
+  readonly labels?: readonly string[] | undefined;
 }
 
 /** Writes the model as a Hugging Face folder with its tokenizer's files. What is attached must have been merged. Throws `export.attached`, `checkpoint.*`. */
-export async function saveModel(path: string, { model, source, attachments }: Artifact, { kernel, base = "held" }: SaveModelOptions = {}): Promise<void> {
+export async function saveModel(path: string, { model, source, attachments }: Artifact, { kernel, base = "held", labels = [] }: SaveModelOptions = {}): Promise<void> {
   if (attachments.length > 0) throw new DeftError("export.attached", `export: a model folder holds no ${attachments.map(({ method }) => method.id).join(", ")}, got it attached. Merge it first.`);
   const layouts = base === "dense" || kernel === undefined ? [] : kernel.contributions(WEIGHT_LAYOUT).map(({ id }) => kernel.create(WEIGHT_LAYOUT, id));
   const { tensors, keys } = heldTensors(model, layouts);
-  await writeModelFolder(path, { config: { ...model.config, ...keys }, tensors, copy: tokenizerFiles(source) });
+  await writeModelFolder(path, { config: { ...model.config, ...labelKeys(labels), ...keys }, tensors, copy: tokenizerFiles(source) });
+}
+
+function labelKeys(labels: readonly string[]): Readonly<Record<string, unknown>> {
+  if (labels.length === 0) return {};
+  return { id2label: Object.fromEntries(labels.map((label, i) => [i, label])), label2id: Object.fromEntries(labels.map((label, i) => [label, i])) };
 }
 
 /** The model's tensors, those of weights that a layout has a place for in that layout, and what config.json says of them. */

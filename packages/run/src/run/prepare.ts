@@ -12,7 +12,7 @@ type TaskStage = Stage & { readonly task?: Task | undefined };
  * What a recipe begins with: its data opened and checked, its model built with the head and the labels that the first task needs. Nothing is written.
  * @throws DeftError what the task throws on its data, and what loading a model throws
  */
-export async function prepareArtifact({ kernel, content, stages }: Recipe): Promise<Artifact> {
+export async function prepareArtifact({ kernel, content, stages }: Recipe, warn: (message: string) => void): Promise<Artifact> {
   const { model, seed } = content;
   if (typeof model === "object" && "init" in model) {
     const { init, ...rest } = model;
@@ -21,7 +21,7 @@ export async function prepareArtifact({ kernel, content, stages }: Recipe): Prom
   const reference = typeof model === "string" ? { path: model } : model;
   const { path, head, labels, weights, ...where } = reference as { path: string; head?: HeadKind; labels?: number; adapter?: string; weights?: Choice; revision?: string; offline?: boolean };
   const format = weights === undefined ? undefined : makeChosen(kernel, WEIGHT_FORMAT, weights);
-  const opened = await openModel(path, { kernel, seed, weights: format, ...where });
+  const opened = await openModel(path, { kernel, seed, weights: format, warn, ...where });
   const first = await openTasks(stages, opened.tokenizer, seed);
   const kind = head ?? first?.task.head ?? (stages.some(({ id }) => id === "pretrain") ? "masked-language-model" : undefined);
   return opened.build({ head: kind, labels: labels ?? labelsFor(kind, first?.open) });

@@ -42,7 +42,7 @@ export async function runRecipe(request: RunRequest): Promise<RunResult> {
   const { id, options } = backendOf(recipe.content);
   const skipped: string[] = [];
   const backend = await startBackend({ kernel: recipe.kernel, id, options, onSkipped: (report) => skipped.push(`back-end ${report.id} does not start: ${report.why}`) });
-  const artifact = await prepareArtifact(recipe);
+  const artifact = await prepareArtifact(recipe, (message) => skipped.push(message));
   try {
     checkAborted(signal, folder);
     openFolder(folder);

@@ -1,7 +1,8 @@
 import { DeftError, withMetrics, type Artifact, type Contribution, type Kernel, type Stage } from "@deft-js/core";
 import type { OperatorFunction } from "rxjs";
 import { z } from "zod";
-import { saveAdapters, type AdapterLayoutId } from "../adapter/save.ts";
+import type { AdapterLayoutId } from "../adapter/record.ts";
+import { saveAdapters } from "../adapter/save.ts";
 import { mergeAll, type MergeInto } from "../model/merge.ts";
 import { saveModel } from "../model/save.ts";
 import { contextOf } from "../run/context.ts";
