@@ -3,7 +3,7 @@
  * those back-ends lack, or do too inexactly for density to be measured.
  */
 import type { ActivationKind, KernelName } from "./kernels.ts";
-import { GELU_NEW_ZERO, GELU_ZERO } from "./ops/composed-activation.ts";
+import { derivesFromOutput, GELU_NEW_ZERO, GELU_ZERO } from "./ops/composed-activation.ts";
 import { keeps } from "./random.ts";
 import { tf } from "./tfjs.ts";
 
@@ -100,10 +100,13 @@ const activation: Kernel = (inputs, attrs, read) => {
 };
 
 const activationGradient: Kernel = (inputs, attrs, read) => {
-  const slope = SLOPE[attrs["kind"] as ActivationKind];
+  const kind = attrs["kind"] as ActivationKind;
+  const slope = SLOPE[kind];
   const epsilon = attrs["epsilon"] as number | undefined;
-  const y = read("y");
-  const x = inputs["x"] === undefined ? y : read("x");
+  const at = inputs["x"] ?? inputs["y"];
+  const x = read(inputs["x"] === undefined ? "y" : "x");
+  // y is wanted by the density term and by the kinds that derive from their output
+  const y = inputs["y"] !== undefined ? read("y") : epsilon === undefined && !derivesFromOutput(kind) ? x : x.map(VALUE[kind]);
   const dx = new Float32Array(y.length);
   if (inputs["dy"] !== undefined) dx.set(read("dy"));
   if (epsilon !== undefined) {
@@ -116,7 +119,7 @@ const activationGradient: Kernel = (inputs, attrs, read) => {
     }
   }
   for (let i = 0; i < y.length; i++) dx[i] = (dx[i] as number) * slope(x[i] as number, y[i] as number);
-  return [dx, inputs["y"]?.shape ?? []];
+  return [dx, at?.shape ?? []];
 };
 
 const dropout: Kernel = (inputs, attrs, read) => {

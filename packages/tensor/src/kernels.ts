@@ -27,7 +27,7 @@ export interface KernelTable {
   /** y = f(x). In: x. Out: y. */
   DeftActivation: { kind: ActivationKind };
   /**
-   * dx = (dy + Σ density)·f′(x). In: x (pre-activation; absent for relu), y (the output), dy? (absent = 0),
+   * dx = (dy + Σ density)·f′(x). In: y (the output) for relu, tanh and sigmoid, x (the pre-activation) for the others, dy? (absent = 0),
    * weights? [batch, seq] (see DeftDensityPenalty; the penalty's factor per position, already scaled by its upstream gradient).
    * With `epsilon`: adds weights[b,s]·2yε/(y²+ε)² to dy first. Out: dx.
    */
@@ -50,7 +50,7 @@ export interface KernelTable {
    * `dropout`: probabilities are dropped by `keeps(seed, ((b·heads + h)·sq + i)·sk + j)`. Out: context [b, sq, heads·d], logSumExp [b, heads, sq].
    */
   DeftAttention: { heads: number; scale: number; causal: boolean; dropout: number; seed: number };
-  /** In: q, k, v, mask?, bias?, context, logSumExp, dy. Out: dq, dk, dv, and dbias when `biasGradient`. */
+  /** In: q, k, v, mask?, bias?, logSumExp, dy. Out: dq, dk, dv, and dbias when `biasGradient`. */
   DeftAttentionGradient: KernelTable["DeftAttention"] & { biasGradient: boolean };
   /** Mean cross entropy over rows whose label is not `ignoreIndex`. In: logits [n, c], labels int32 [n]. Out: loss [], log-sum-exp [n]. */
   DeftCrossEntropy: { ignoreIndex: number };

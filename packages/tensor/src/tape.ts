@@ -67,7 +67,8 @@ export type InputGradient = Tensor | DeferredGradient | undefined;
 interface Node {
   readonly name: string;
   readonly inputs: readonly Tensor[];
-  readonly output: Tensor;
+  /** The output's id: its values are held only when they are among `saved`. */
+  readonly outputId: number;
   readonly saved: readonly Tensor[];
   readonly backward: (dy: Gradient, needs: readonly boolean[]) => readonly InputGradient[];
 }
@@ -78,7 +79,7 @@ export interface Op {
   /** The tensors that a gradient may flow to. */
   readonly inputs: readonly Tensor[];
   /**
-   * Computes the output and names what `backward` reads (inputs included). `recording` is false when no input depends on a
+   * Computes the output and names what `backward` reads, inputs and the output included: the rest is freed with its scope. `recording` is false when no input depends on a
    * trainable variable: then nothing needs to be saved.
    */
   forward(recording: boolean): { output: Tensor; saved?: readonly Tensor[] };
@@ -99,9 +100,8 @@ class Tape {
   }
 
   record(node: Node): void {
-    this.#tracked.add(node.output.id);
+    this.#tracked.add(node.outputId);
     for (const tensor of node.saved) hold(tensor);
-    hold(node.output);
     this.nodes.push(node);
   }
 
@@ -111,7 +111,6 @@ class Tape {
 
   free(node: Node): void {
     for (const tensor of node.saved) release(tensor);
-    release(node.output);
   }
 }
 
@@ -133,7 +132,7 @@ export function differentiable(op: Op): Tensor {
     return [result.output, ...saved];
   });
   const output = made[0] as Tensor;
-  if (recording) tape.record({ name: op.name, inputs: op.inputs, output, saved, backward: op.backward });
+  if (recording) tape.record({ name: op.name, inputs: op.inputs, outputId: output.id, saved, backward: op.backward });
   return output;
 }
 
@@ -184,12 +183,12 @@ function goBack(tape: Tape, value: Tensor, gradients: Map<number, Gradient>, lea
   seed.add(tf.onesLike(value));
   gradients.set(value.id, seed);
   for (let node = tape.nodes.pop(); node !== undefined; node = tape.nodes.pop()) {
-    const dy = gradients.get(node.output.id);
+    const dy = gradients.get(node.outputId);
     if (dy !== undefined) {
       step(tape, node, dy, gradients);
-      if (!leaves.has(node.output.id)) {
+      if (!leaves.has(node.outputId)) {
         dy.dispose();
-        gradients.delete(node.output.id);
+        gradients.delete(node.outputId);
       }
     }
     tape.free(node);

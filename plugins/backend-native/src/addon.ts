@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 
 type Floats = Float32Array | null;
 
-/** A frozen weight in the matrix library's own order; opaque, owned by the addon. */
+/** A frozen weight in bfloat16, in the matrix library's own order; opaque, owned by the addon. */
 export interface PackedWeight {
   readonly packed: unique symbol;
 }
@@ -50,7 +50,8 @@ export interface Addon {
   quantizedLinear(...args: [rows: number, ...matrix: QuantizedArguments, x: Floats, bias: Floats, y: Floats]): void;
   quantizedLinearInputGradient(...args: [rows: number, ...matrix: QuantizedArguments, dy: Floats, dx: Floats]): void;
   batchProduct(transposeA: boolean, transposeB: boolean, batch: number, m: number, n: number, k: number, shareA: boolean, shareB: boolean, a: Floats, b: Floats, y: Floats): void;
-  pack(transposed: boolean, k: number, n: number, weight: Floats, precision: number): PackedWeight | undefined;
+  pack(transposed: boolean, k: number, n: number, weight: Floats): PackedWeight | undefined;
+  unpack(transposed: boolean, k: number, n: number, packed: PackedWeight, weight: Floats): void;
   release(packed: PackedWeight): void;
   activation(kind: number, n: number, x: Floats, y: Floats): void;
   activationGradient(kind: number, epsilon: number, rows: number, n: number, x: Floats, y: Floats, dy: Floats, weights: Floats, dx: Floats): void;

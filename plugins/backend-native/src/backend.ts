@@ -6,7 +6,10 @@ import { BufferPool } from "./pool.ts";
 /** How frozen weights are multiplied: exactly as they are, or rounded to bfloat16 and summed in float32. */
 export type Precision = "f32" | "bf16";
 
-/** The packed forms of one weight: of W for the forward product, of Wᵀ for the gradient. `null`: the plain matrix is as good. */
+/** A weight as the addon takes it: the plain matrix, or the packed one, and null for the other. */
+export type WeightOperand = readonly [plain: Float32Array | null, packed: PackedWeight | null];
+
+/** The packed forms of one weight: of W for the forward product, of Wᵀ for the gradient. `null`: the machine has no such product. */
 interface PackedForms {
   forward?: PackedWeight | null;
   backward?: PackedWeight | null;
@@ -20,11 +23,17 @@ interface Stored {
   /** The values are the pool's: nobody else holds them. */
   pooled?: boolean;
   packed?: PackedForms;
+  /** Something else than a product has read the float32 values: they stay. */
+  touched?: boolean;
+  /** Makes the float32 values of a weight that is held in bfloat16 alone, in the pool's memory. */
+  unpack?: () => Float32Array;
 }
 
-/** Which matrix of a weight to pack. */
-export interface PackRequest {
+/** Which matrix of a weight a product wants. */
+export interface WeightRequest {
   readonly direction: keyof PackedForms;
+  /** The weight never changes while it lives. */
+  readonly frozen: boolean;
   /** The weight is stored [dOut, dIn]. */
   readonly transposed: boolean;
   readonly dIn: number;
@@ -67,7 +76,9 @@ export class NativeBackend extends MathBackendCPU {
 
   /** The values of a float32 tensor. tfjs's own kernels may leave an integer array under a float32 tensor: that is converted. */
   floats(info: tf.TensorInfo): Float32Array {
-    const { values } = this.#stored(info);
+    const stored = this.#stored(info);
+    stored.touched = true;
+    const { values } = stored;
     return values instanceof Float32Array ? values : Float32Array.from(values as ArrayLike<number>);
   }
 
@@ -83,6 +94,7 @@ export class NativeBackend extends MathBackendCPU {
    */
   writable(info: tf.TensorInfo): Float32Array {
     const stored = this.#stored(info);
+    this.touch(info);
     this.#dropPacked(stored);
     if (stored.pooled === true) return stored.values as Float32Array;
     const own = this.pool.take(tf.util.sizeFromShape(info.shape));
@@ -92,16 +104,53 @@ export class NativeBackend extends MathBackendCPU {
     return own;
   }
 
-  /** The packed form of a frozen weight, made at first use and kept with the weight's data; null where plain is as good. */
-  packed(info: tf.TensorInfo, { direction, transposed, dIn, dOut }: PackRequest): PackedWeight | null {
+  /** The weight for a product: packed in bfloat16 when it is frozen and the precision says so, as it is otherwise. */
+  weight(info: tf.TensorInfo, request: WeightRequest): WeightOperand {
+    const packed = request.frozen && this.precision === "bf16" ? this.#packed(info, request) : null;
+    return packed === null ? [this.floats(info), null] : [null, packed];
+  }
+
+  /** Made at first use and kept with the weight's data, in whose place it stands unless something else reads that. */
+  #packed(info: tf.TensorInfo, { direction, transposed, dIn, dOut }: WeightRequest): PackedWeight | null {
     const stored = this.#stored(info);
     const forms = (stored.packed ??= {});
     const made = forms[direction];
     if (made !== undefined) return made;
     const [k, n, flip] = direction === "forward" ? [dIn, dOut, transposed] : [dOut, dIn, !transposed];
-    const fresh = this.addon.pack(flip, k, n, this.floats(info), this.precision === "bf16" ? 1 : 0) ?? null;
+    const unpacked = stored.unpack?.();
+    const fresh = this.addon.pack(flip, k, n, unpacked ?? (stored.values as Float32Array)) ?? null;
+    if (unpacked !== undefined) this.pool.give(unpacked);
+    else if (fresh !== null && stored.touched !== true)
+      this.#release(stored, () => {
+        const values = this.pool.take(k * n);
+        this.addon.unpack(flip, k, n, fresh, values);
+        return values;
+      });
     forms[direction] = fresh;
     return fresh;
+  }
+
+  /** Lets the float32 values go. tfjs's own kernels read `values` directly: they come back, rounded, when something does. */
+  #release(stored: Stored, unpack: () => Float32Array): void {
+    if (stored.pooled === true) this.pool.give(stored.values as Float32Array);
+    stored.pooled = false;
+    stored.unpack = unpack;
+    const restore = (): Float32Array => {
+      const values = unpack();
+      delete stored.unpack;
+      stored.pooled = true;
+      stored.touched = true;
+      Object.defineProperty(stored, "values", { value: values, writable: true, enumerable: true, configurable: true });
+      return values;
+    };
+    Object.defineProperty(stored, "values", { get: restore, enumerable: true, configurable: true });
+  }
+
+  /** Notes that the float32 values are read outside products; those that were let go come back. */
+  touch(info: tf.TensorInfo): void {
+    const stored = this.#stored(info);
+    stored.touched = true;
+    if (stored.unpack !== undefined) void stored.values;
   }
 
   #dropPacked(stored: Stored): void {
@@ -134,6 +183,11 @@ export class NativeBackend extends MathBackendCPU {
   /** The values for the outside: a copy where they are the pool's, which will be written again. */
   override readSync(dataId: object): tf.backend_util.BackendValues {
     const stored = this.data.get(dataId) as unknown as Stored;
+    if (stored.unpack !== undefined) {
+      const values = stored.unpack();
+      this.pool.give(values);
+      return values.slice();
+    }
     return stored.pooled === true ? (stored.values as Float32Array).slice() : super.readSync(dataId);
   }
 

@@ -8,9 +8,13 @@ import { SHAPES } from "./tfjs/shape.ts";
 
 const NAME = "native";
 
+/** tfjs's kernels that give their input's data another handle, without a look at the values. */
+const HANDLES: ReadonlySet<string> = new Set(["Identity", "Reshape"]);
+
 /** tfjs's own kernel over the same storage; its results must not share memory that the pool may hand out again. */
 function guarded(kernel: tf.KernelFunc): tf.KernelFunc {
   return (call) => {
+    for (const input of Object.values(call.inputs).flat()) if (input !== undefined) (call.backend as NativeBackend).touch(input as tf.TensorInfo);
     const outputs = kernel(call);
     for (const output of Array.isArray(outputs) ? outputs : [outputs]) (call.backend as NativeBackend).unshare(output);
     return outputs;
@@ -32,7 +36,7 @@ export function registerKernels(): void {
     const { kernelName } = config;
     if (kernelName in FUSED) continue;
     const own = overrides[kernelName];
-    const rest = guarded(config.kernelFunc);
+    const rest = HANDLES.has(kernelName) ? config.kernelFunc : guarded(config.kernelFunc);
     tf.registerKernel({ ...config, backendName: NAME, kernelFunc: own === undefined ? rest : override(own, rest) });
   }
   for (const [kernelName, kernel] of Object.entries(FUSED)) tf.registerKernel({ kernelName, backendName: NAME, kernelFunc: fused(kernel as FusedKernel<never>) });

@@ -2,7 +2,7 @@ import type { ActivationKind } from "../kernels.ts";
 import { output, runKernel } from "../run-kernel.ts";
 import { differentiable, type Gradient } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
-import { composedActivation, composedDerivative } from "./composed-activation.ts";
+import { composedActivation, composedDerivative, derivesFromOutput } from "./composed-activation.ts";
 import { DENSITY_GRADIENT, type DensityGradient } from "./density.ts";
 
 /** f(x) without a gradient, by the back-end's kernel or the composed form. */
@@ -11,17 +11,17 @@ export function activate(x: Tensor, kind: ActivationKind): Tensor {
   return fused === undefined ? composedActivation(x, kind) : output(fused, 0, "DeftActivation");
 }
 
-/** dx = dy·f′(x); a pending density gradient is taken into the same pass where the back-end has the kernel. */
-export function activationGradient(gradient: Gradient, x: Tensor | undefined, y: Tensor, kind: ActivationKind): Tensor {
+/** dx = dy·f′, at y or x as `derivesFromOutput` says; a pending density gradient is taken into the same pass where the back-end has the kernel. */
+export function activationGradient(gradient: Gradient, at: Tensor, kind: ActivationKind): Tensor {
   const density = gradient.take<DensityGradient>(DENSITY_GRADIENT);
   try {
     const dy = density === undefined ? gradient.value() : gradient.summed;
     const attrs = density === undefined ? { kind } : { kind, epsilon: density.epsilon };
-    const fused = runKernel("DeftActivationGradient", { x, y, dy, weights: density?.weights }, attrs);
+    const fused = runKernel("DeftActivationGradient", { [derivesFromOutput(kind) ? "y" : "x"]: at, dy, weights: density?.weights }, attrs);
     if (fused !== undefined) return output(fused, 0, "DeftActivationGradient");
     const part = density?.compute();
     const total = part === undefined ? gradient.value() : dy === undefined ? part : tf.add(dy, part);
-    return tf.mul(total, composedDerivative(x ?? y, y, kind));
+    return tf.mul(total, composedDerivative(at, kind));
   } finally {
     density?.free();
   }
@@ -29,12 +29,16 @@ export function activationGradient(gradient: Gradient, x: Tensor | undefined, y:
 
 /** y = f(x) for one of the MLP activations. Exact zeros of the GELU forms fall where PyTorch's float32 ones do. */
 export function activation(x: Tensor, kind: ActivationKind): Tensor {
-  let y: Tensor;
+  let at = x;
   return differentiable({
     name: kind,
     inputs: [x],
-    forward: () => ({ output: (y = activate(x, kind)), saved: kind === "relu" ? [] : [x] }),
-    backward: (dy) => [activationGradient(dy, kind === "relu" ? undefined : x, y, kind)],
+    forward: () => {
+      const y = activate(x, kind);
+      if (derivesFromOutput(kind)) at = y;
+      return { output: y, saved: [at] };
+    },
+    backward: (dy) => [activationGradient(dy, at, kind)],
   });
 }
 

@@ -34,13 +34,13 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   const { heads, scale, mask, bias, causal = false, dropout } = options;
   const attrs = { heads, scale, causal, dropout: dropout?.probability ?? 0, seed: dropout?.seed ?? 0 };
   const inputs = bias === undefined ? [q, k, v] : [q, k, v, bias];
-  let context: Tensor;
   let statistics: Tensor;
   return differentiable({
     name: "attention",
     inputs,
     forward: () => {
       const fused = runKernel("DeftAttention", { q, k, v, mask, bias }, attrs);
+      let context: Tensor;
       if (fused === undefined) [context, statistics] = composed(q, k, v, options);
       else [context, statistics] = [output(fused, 0, "DeftAttention"), output(fused, 1, "DeftAttention")];
       return { output: context, saved: [q, k, v, statistics, ...(mask === undefined ? [] : [mask]), ...(bias === undefined ? [] : [bias])] };
@@ -48,7 +48,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
     backward: (gradient, needs) => {
       const dy = gradient.value();
       const biasGradient = needs[3] === true;
-      const fused = runKernel("DeftAttentionGradient", { q, k, v, mask, bias, context, logSumExp: statistics, dy }, { ...attrs, biasGradient });
+      const fused = runKernel("DeftAttentionGradient", { q, k, v, mask, bias, logSumExp: statistics, dy }, { ...attrs, biasGradient });
       return fused ?? composedGradient(q, k, v, statistics, dy, options);
     },
   });

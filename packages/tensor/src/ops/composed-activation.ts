@@ -54,27 +54,32 @@ export function composedActivation(x: Tensor, kind: ActivationKind): Tensor {
   }
 }
 
-/** f′(x) from plain tfjs kernels; for relu, tanh and sigmoid from y alone. */
-export function composedDerivative(x: Tensor, y: Tensor, kind: ActivationKind): Tensor {
+/** Whether f′(x) is taken from y = f(x), so that x need not be kept. */
+export function derivesFromOutput(kind: ActivationKind): boolean {
+  return kind === "relu" || kind === "tanh" || kind === "sigmoid";
+}
+
+/** f′(x) from plain tfjs kernels, at y for the kinds that derive from their output, at x for the others. */
+export function composedDerivative(at: Tensor, kind: ActivationKind): Tensor {
   switch (kind) {
     case "relu":
-      return tf.sub(1, tf.cast(tf.lessEqual(y, 0), "float32"));
+      return tf.sub(1, tf.cast(tf.lessEqual(at, 0), "float32"));
     case "gelu": {
-      const density = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), INVERSE_SQRT_TAU);
-      return tf.add(normalCdf(x), tf.mul(x, density));
+      const density = tf.mul(tf.exp(tf.mul(tf.square(at), -0.5)), INVERSE_SQRT_TAU);
+      return tf.add(normalCdf(at), tf.mul(at, density));
     }
     case "gelu_new": {
-      const t = innerTanh(x);
-      const slope = tf.mul(tf.add(tf.mul(tf.square(x), 3 * TANH_CUBIC), 1), TANH_SCALE);
-      return tf.mul(tf.add(tf.add(t, 1), tf.mul(x, tf.mul(tf.sub(1, tf.square(t)), slope))), 0.5);
+      const t = innerTanh(at);
+      const slope = tf.mul(tf.add(tf.mul(tf.square(at), 3 * TANH_CUBIC), 1), TANH_SCALE);
+      return tf.mul(tf.add(tf.add(t, 1), tf.mul(at, tf.mul(tf.sub(1, tf.square(t)), slope))), 0.5);
     }
     case "silu": {
-      const s = tf.sigmoid(x);
-      return tf.mul(s, tf.add(tf.mul(x, tf.sub(1, s)), 1));
+      const s = tf.sigmoid(at);
+      return tf.mul(s, tf.add(tf.mul(at, tf.sub(1, s)), 1));
     }
     case "tanh":
-      return tf.sub(1, tf.square(y));
+      return tf.sub(1, tf.square(at));
     case "sigmoid":
-      return tf.mul(y, tf.sub(1, y));
+      return tf.mul(at, tf.sub(1, at));
   }
 }

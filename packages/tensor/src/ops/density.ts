@@ -1,4 +1,5 @@
 import { output, runKernel } from "../run-kernel.ts";
+import { hold, release } from "../scope.ts";
 import { differentiable, type DeferredGradient } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
 
@@ -46,6 +47,7 @@ function composed(a: Tensor, { epsilon, weights }: DensityPenaltyOptions): Tenso
 }
 
 function deferred(a: Tensor, weights: Tensor, epsilon: number): DensityGradient {
+  hold(a);
   return {
     kind: DENSITY_GRADIENT,
     epsilon,
@@ -57,6 +59,9 @@ function deferred(a: Tensor, weights: Tensor, epsilon: number): DensityGradient 
       const slope = tf.div(tf.mul(a, 2 * epsilon), tf.square(tf.add(tf.square(a), epsilon)));
       return tf.mul(slope, tf.expandDims(weights, 2));
     },
-    free: () => weights.dispose(),
+    free: () => {
+      weights.dispose();
+      release(a);
+    },
   };
 }

@@ -42,7 +42,7 @@ function unary(name: string, f: Unary, df: (x: Tensor, y: Tensor) => Tensor): Un
     return differentiable({
       name,
       inputs: [x],
-      forward: () => ({ output: (y = f(x)), saved: [x] }),
+      forward: () => ({ output: (y = f(x)), saved: [x, y] }),
       backward: (dy) => [tf.mul(dy.value(), df(x, y))],
     });
   };

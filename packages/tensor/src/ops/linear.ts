@@ -3,6 +3,7 @@ import { output, runKernel } from "../run-kernel.ts";
 import { differentiable, isTracked, type Gradient, type InputGradient } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
 import { activate, activationGradient } from "./activation.ts";
+import { derivesFromOutput } from "./composed-activation.ts";
 
 /** Options of `linear`. */
 export interface LinearOptions {
@@ -25,18 +26,19 @@ export interface LinearOptions {
 export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): Tensor {
   const { bias, activation, transposed = false, frozen = false } = options;
   const inputs = bias === undefined ? [x, weight] : [x, weight, bias];
-  let pre: Tensor | undefined;
-  let y: Tensor;
+  let at: Tensor | undefined; // where the activation's derivative is taken
   return differentiable({
     name: "linear",
     inputs,
     forward: (recording) => {
-      [y, pre] = forward(x, weight, { bias, activation, transposed, frozen }, recording && activation !== undefined && activation !== "relu");
+      const fromOutput = activation === undefined || derivesFromOutput(activation);
+      const [y, pre] = forward(x, weight, { bias, activation, transposed, frozen }, recording && !fromOutput);
+      if (activation !== undefined) at = fromOutput ? y : pre;
       const needsX = isTracked(weight) ? [x] : [];
-      return { output: y, saved: [...needsX, weight, ...(pre === undefined ? [] : [pre])] };
+      return { output: y, saved: [...needsX, weight, ...(at === undefined ? [] : [at])] };
     },
     backward: (gradient, needs) => {
-      const dz = activation === undefined ? gradient.value() : activationGradient(gradient, pre, y, activation);
+      const dz = activation === undefined || at === undefined ? gradient.value() : activationGradient(gradient, at, activation);
       return gradients(dz, x, weight, transposed, frozen, needs);
     },
   });

@@ -48,7 +48,7 @@ export function softmax(x: Tensor): Tensor {
   return differentiable({
     name: "softmax",
     inputs: [x],
-    forward: () => ({ output: (y = tf.softmax(x)) }),
+    forward: () => ({ output: (y = tf.softmax(x)), saved: [y] }),
     backward: (gradient) => {
       const weighted = tf.mul(gradient.value(), y);
       return [tf.sub(weighted, tf.mul(tf.sum(weighted, -1, true), y))];

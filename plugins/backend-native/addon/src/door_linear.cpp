@@ -10,14 +10,26 @@ namespace {
 
 Activation activation_of(Args& a) { return static_cast<Activation>(a.integer("activation", 0, 6)); }
 
+struct Size {
+  i64 k, n;
+};
+
+// (weight, packed): one of the two, plain in the weight's size or packed in that of the product
+Weight weight_argument(Args& a, bool transposed, Size plain, Size product) {
+  const float* data = a.floats_or_null("weight", a.count({plain.k, plain.n}));
+  Packed* packed = packed_argument(a, product.k, product.n);
+  const bool given = data || plain.k * plain.n == 0;  // an empty array may have no address
+  if (packed ? data != nullptr : !given) a.refuse("weight must be given either plain or packed");
+  return {data, transposed, packed};
+}
+
 // (activation, transposed, rows, dIn, dOut, x, weight, packed, bias, y, pre)
 void linear_forward(Args& a) {
   const Activation kind = activation_of(a);
   const bool transposed = a.flag("transposed");
   const i64 rows = a.size("rows"), d_in = a.size("dIn"), d_out = a.size("dOut");
   const float* x = a.floats("x", a.count({rows, d_in}));
-  const float* data = a.floats("weight", a.count({d_in, d_out}));
-  const Weight w{data, transposed, packed_argument(a, d_in, d_out)};
+  const Weight w = weight_argument(a, transposed, {d_in, d_out}, {d_in, d_out});
   const float* bias = a.floats_or_null("bias", d_out);
   float* y = a.floats("y", a.count({rows, d_out}));
   float* pre = a.floats_or_null("pre", a.count({rows, d_out}));
@@ -29,8 +41,7 @@ void linear_input(Args& a) {
   const bool transposed = a.flag("transposed");
   const i64 rows = a.size("rows"), d_in = a.size("dIn"), d_out = a.size("dOut");
   const float* dy = a.floats("dy", a.count({rows, d_out}));
-  const float* data = a.floats("weight", a.count({d_in, d_out}));
-  const Weight w{data, transposed, packed_argument(a, d_out, d_in)};
+  const Weight w = weight_argument(a, transposed, {d_in, d_out}, {d_out, d_in});
   linear_input_gradient(dy, w, a.floats("dx", a.count({rows, d_in})), rows, d_in, d_out);
 }
 
@@ -82,14 +93,21 @@ void batch_product(Args& a) {
   multiply_batch(ta, tb, batch, m, n, k, x, share_a, w, share_b, a.floats("y", a.count({batch, m, n})));
 }
 
-// (transposed, k, n, weight, precision) → packed weight, or null where the plain matrix is as good
+// (transposed, k, n, weight) → the weight in bfloat16, packed; undefined where there is no such product
 void pack_weight(Args& a) {
   const bool transposed = a.flag("transposed");
   const i64 k = a.size("k"), n = a.size("n");
-  const float* w = a.floats("weight", a.count({k, n}));
-  const auto precision = static_cast<Precision>(a.integer("precision", 0, 1));
-  std::unique_ptr<Packed> packed(pack(transposed, k, n, w, precision));
+  std::unique_ptr<Packed> packed(pack(transposed, k, n, a.floats("weight", a.count({k, n}))));
   if (packed) give_packed(a, std::move(packed));
+}
+
+// (transposed, k, n, packed, weight): writes the rounded values
+void unpack_weight(Args& a) {
+  const bool transposed = a.flag("transposed");
+  const i64 k = a.size("k"), n = a.size("n");
+  Packed* packed = packed_argument(a, k, n);
+  if (!packed) a.refuse("packed must be given");
+  packed->unpack(transposed, a.floats("weight", a.count({k, n})));
 }
 
 // (packed): gives its memory back at once
@@ -99,8 +117,8 @@ void release_packed(Args& a) { drop_packed(a); }
 
 const Door linear_doors[] = {
     {"linear", linear_forward},      {"linearInputGradient", linear_input}, {"linearWeightGradient", linear_weight}, {"lowRank", low_rank_forward},
-    {"lowRankGradient", low_rank_backward}, {"batchProduct", batch_product},       {"pack", pack_weight},                  {"release", release_packed},
-    {nullptr, nullptr},
+    {"lowRankGradient", low_rank_backward}, {"batchProduct", batch_product},       {"pack", pack_weight},                  {"unpack", unpack_weight},
+    {"release", release_packed},      {nullptr, nullptr},
 };
 
 }  // namespace deft

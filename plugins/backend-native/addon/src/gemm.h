@@ -15,20 +15,20 @@ void gemm_here(bool ta, bool tb, i64 m, i64 n, i64 k, float alpha, const float* 
 // Whether nothing is to be multiplied (an empty result, or an empty sum: then C becomes beta·C).
 bool empty_product(i64 m, i64 n, i64 k, float beta, float* c, i64 ldc);
 
-enum class Precision : int { f32 = 0, bf16 = 1 };
-
-// A frozen matrix in the library's own order, k×n.
+// A frozen matrix rounded to bfloat16, k×n, in the order that the library prefers.
 class Packed {
  public:
   virtual ~Packed() = default;
-  // c[m, n] = a[m, k]·W, on all threads.
+  // c[m, n] = a[m, k]·W with a rounded to bfloat16 and sums in float32, on all threads.
   virtual void multiply(const float* a, float* c, i64 m) = 0;
+  // The rounded values as a plain matrix, k×n, or n×k when `transposed`.
+  virtual void unpack(bool transposed, float* w) = 0;
   virtual i64 bytes() const = 0;
   i64 k = 0, n = 0;
 };
 
-// Packs op(W), or returns null where the library would use a plain matrix as it is.
-Packed* pack(bool transposed, i64 k, i64 n, const float* w, Precision precision);
+// Rounds and packs op(W); null where the library or the machine has no such product.
+Packed* pack(bool transposed, i64 k, i64 n, const float* w);
 
 bool bf16_products();
 std::string gemm_library();

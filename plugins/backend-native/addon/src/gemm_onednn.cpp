@@ -1,10 +1,11 @@
-// Products by oneDNN on its OpenMP threads, and frozen weights packed once in the order that its matmul asks for.
+// Products by oneDNN on its OpenMP threads, and bfloat16 weights packed once in the order that its matmul asks for.
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <stdexcept>
 #include <unordered_map>
 
 #include "gemm.h"
+#include "threads.h"
 
 namespace deft {
 
@@ -21,59 +22,54 @@ dnnl::engine& engine() {
 
 memory plain(const memory::desc& desc, const float* data) { return memory(desc, engine(), const_cast<float*>(data)); }
 
+void convert(memory from, memory to) {
+  dnnl::stream stream(engine());
+  dnnl::reorder(from, to).execute(stream, from, to);
+  stream.wait();
+}
+
 // A packed weight with one matmul primitive for each number of rows met (they are few: full and last batches).
 class PackedMatmul final : public Packed {
  public:
-  PackedMatmul(bool transposed, i64 k_, i64 n_, const float* w, Type type_, const memory::desc& order) : type(type_), weights(order, engine()) {
+  PackedMatmul(bool transposed, i64 k_, i64 n_, const float* w, const memory::desc& order) : weights(order, engine()) {
     k = k_;
     n = n_;
-    dnnl::stream stream(engine());
-    memory from = plain(memory::desc({k, n}, Type::f32, transposed ? Tag::ba : Tag::ab), w);
-    dnnl::reorder(from, weights).execute(stream, from, weights);
-    stream.wait();
+    convert(plain(matrix(transposed), w), weights);
   }
 
   void multiply(const float* a, float* c, i64 m) override {
     if (m == 0) return;  // the library divides by the number of rows
-    Product& product = for_rows(m);
-    dnnl::stream stream(engine());
-    memory source = plain(memory::desc({m, k}, Type::f32, Tag::ab), a);
-    if (type == Type::bf16) {
-      memory rounded(memory::desc({m, k}, Type::bf16, Tag::ab), engine());
-      dnnl::reorder(source, rounded).execute(stream, source, rounded);
-      source = rounded;
-    }
+    const memory::desc rows({m, k}, Type::bf16, Tag::ab);
+    memory rounded(rows, engine(), scratch((m * k + 1) / 2));
+    convert(plain(memory::desc({m, k}, Type::f32, Tag::ab), a), rounded);
     memory target = plain(memory::desc({m, n}, Type::f32, Tag::ab), c);
-    product.matmul.execute(stream, {{DNNL_ARG_SRC, source}, {DNNL_ARG_WEIGHTS, product.weights}, {DNNL_ARG_DST, target}});
+    dnnl::stream stream(engine());
+    for_rows(m).execute(stream, {{DNNL_ARG_SRC, rounded}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, target}});
     stream.wait();
   }
 
+  void unpack(bool transposed, float* w) override { convert(weights, plain(matrix(transposed), w)); }
+
   i64 bytes() const override { return static_cast<i64>(weights.get_desc().get_size()); }
 
-  static dnnl::matmul::primitive_desc describe(i64 m, i64 k, i64 n, Type type) {
-    const memory::desc a({m, k}, type, Tag::ab), b({k, n}, type, Tag::any), c({m, n}, Type::f32, Tag::ab);
-    return dnnl::matmul::primitive_desc(dnnl::matmul::desc(a, b, c), engine());
+  static dnnl::matmul::primitive_desc describe(i64 m, i64 k, i64 n, const memory::desc& order) {
+    const memory::desc a({m, k}, Type::bf16, Tag::ab), c({m, n}, Type::f32, Tag::ab);
+    return dnnl::matmul::primitive_desc(dnnl::matmul::desc(a, order, c), engine());
   }
 
  private:
-  struct Product {
-    dnnl::matmul matmul;
-    memory weights;
-  };
+  memory::desc matrix(bool transposed) const { return memory::desc({k, n}, Type::f32, transposed ? Tag::ba : Tag::ab); }
 
-  Product& for_rows(i64 m) {
+  dnnl::matmul& for_rows(i64 m) {
     auto found = products.find(m);
     if (found != products.end()) return found->second;
     if (products.size() >= 64) products.clear();
-    // the packed order is prescribed: other row counts must use the same copy
-    const memory::desc a({m, k}, type, Tag::ab), c({m, n}, Type::f32, Tag::ab);
-    dnnl::matmul::primitive_desc desc(dnnl::matmul::desc(a, weights.get_desc(), c), engine());
-    return products.emplace(m, Product{dnnl::matmul(desc), weights}).first->second;
+    // the packed order is prescribed: all row counts use the same copy
+    return products.emplace(m, dnnl::matmul(describe(m, k, n, weights.get_desc()))).first->second;
   }
 
-  Type type;
   memory weights;
-  std::unordered_map<i64, Product> products;
+  std::unordered_map<i64, dnnl::matmul> products;
 };
 
 }  // namespace
@@ -88,15 +84,12 @@ void gemm_here(bool ta, bool tb, i64 m, i64 n, i64 k, float alpha, const float* 
   gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);  // oneDNN keeps to one thread inside a parallel region
 }
 
-Packed* pack(bool transposed, i64 k, i64 n, const float* w, Precision precision) {
+Packed* pack(bool transposed, i64 k, i64 n, const float* w) {
   if (k == 0 || n == 0) return nullptr;
-  const Type type = precision == Precision::bf16 ? Type::bf16 : Type::f32;
   try {
     const i64 typical_rows = 2048;
-    const memory::desc order = PackedMatmul::describe(typical_rows, k, n, type).weights_desc();
-    const bool as_it_is = order == memory::desc({k, n}, type, Tag::ab) || order == memory::desc({k, n}, type, Tag::ba);
-    if (type == Type::f32 && as_it_is) return nullptr;
-    return new PackedMatmul(transposed, k, n, w, type, order);
+    const memory::desc any({k, n}, Type::bf16, Tag::any);
+    return new PackedMatmul(transposed, k, n, w, PackedMatmul::describe(typical_rows, k, n, any).weights_desc());
   } catch (const dnnl::error&) {
     return nullptr;  // this machine has no such product: the plain one serves
   }

@@ -29,7 +29,7 @@ void gemm(bool ta, bool tb, i64 m, i64 n, i64 k, float alpha, const float* a, i6
   });
 }
 
-Packed* pack(bool, i64, i64, const float*, Precision) { return nullptr; }
+Packed* pack(bool, i64, i64, const float*) { return nullptr; }
 
 bool bf16_products() { return false; }
 std::string gemm_library() { return openblas_get_config(); }

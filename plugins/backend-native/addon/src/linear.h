@@ -5,9 +5,9 @@
 namespace deft {
 
 struct Weight {
-  const float* data;
-  bool transposed;  // stored [dOut, dIn]
-  Packed* packed;   // of W (forward) or Wᵀ (input gradient); null: use `data`
+  const float* data;  // null when packed
+  bool transposed;    // stored [dOut, dIn]
+  Packed* packed;     // of W (forward) or Wᵀ (input gradient); null: use `data`
 };
 
 // y = f(x·W + b); `pre` (may be null) keeps x·W + b.

@@ -7,12 +7,12 @@ export const linear: FusedKernel<"DeftLinear"> = (backend, inputs, { activation,
   const weight = required(inputs, "weight", "linear");
   const [rows, dIn] = asMatrix(x);
   const dOut = weight.shape[transposed ? 0 : 1] ?? 0;
-  const packed = frozen ? backend.packed(weight, { direction: "forward", transposed, dIn, dOut }) : null;
+  const operand = backend.weight(weight, { direction: "forward", transposed, frozen, dIn, dOut });
   const shape = [...x.shape.slice(0, -1), dOut];
   const [y, yValues] = backend.make(shape);
   const [pre, preValues] = savePre ? backend.make(shape) : [undefined, null];
   const bias = inputs["bias"];
-  backend.addon.linear(ACTIVATIONS[activation], transposed, rows, dIn, dOut, backend.floats(x), backend.floats(weight), packed, bias ? backend.floats(bias) : null, yValues, preValues);
+  backend.addon.linear(ACTIVATIONS[activation], transposed, rows, dIn, dOut, backend.floats(x), ...operand, bias ? backend.floats(bias) : null, yValues, preValues);
   return pre === undefined ? [y] : [y, pre];
 };
 
@@ -22,9 +22,9 @@ export const linearInputGradient: FusedKernel<"DeftLinearInputGradient"> = (back
   const weight = required(inputs, "weight", "linear gradient");
   const [rows, dOut] = asMatrix(dy);
   const dIn = weight.shape[transposed ? 1 : 0] ?? 0;
-  const packed = frozen ? backend.packed(weight, { direction: "backward", transposed, dIn, dOut }) : null;
+  const operand = backend.weight(weight, { direction: "backward", transposed, frozen, dIn, dOut });
   const [dx, values] = backend.make([...dy.shape.slice(0, -1), dIn]);
-  backend.addon.linearInputGradient(transposed, rows, dIn, dOut, backend.floats(dy), backend.floats(weight), packed, values);
+  backend.addon.linearInputGradient(transposed, rows, dIn, dOut, backend.floats(dy), ...operand, values);
   return [dx];
 };
 
