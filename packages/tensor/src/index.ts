@@ -17,6 +17,7 @@ export { quantizedLinear } from "./ops/quantized-linear.ts";
 export { mean, softmax, sum, type ReduceOptions } from "./ops/reduce.ts";
 export { broadcastTo, concat, reshape, slice, transpose } from "./ops/shape.ts";
 export { checkQuantizedMatrix, dequantizedRows, quantizedBytes, scaleOf, type BlockScales, type QuantizedMatrix } from "./quantized-matrix.ts";
+export { profileKernels, profileTable, type KernelProfile, type KernelTime } from "./profile.ts";
 export { keeps, randomBits, Rng, type RngState } from "./random.ts";
 export { memory, scope } from "./scope.ts";
 export { differentiable, noGradient, valueAndGradients, type DeferredGradient, type Gradient, type InputGradient, type Op, type ValueAndGradients } from "./tape.ts";

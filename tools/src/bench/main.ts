@@ -1,7 +1,8 @@
 /**
  * `npm run bench -- [--suite training] [--json FILE] [--only PATTERN] [--iters 7] [--rounds 2] [--peer PATH] [--backend native]`: times training steps and
  * inference of the real model and method plugins beside PyTorch in one run, in turns; minima over all repetitions. A row is
- * `{name, ours_ms, peer_ms, ratio}`, ratio = ours / peer, smaller is better. `--suite quantization` times quantized linear layers; the peer is the dense layer.
+ * `{name, ours_ms, peer_ms, ratio}`, ratio = ours / peer, smaller is better; with `--profile` no peer runs and each case prints the time of its
+ * kernels instead. `--suite quantization` times quantized linear layers; the peer is the dense layer.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -29,12 +30,18 @@ interface Timing {
 const { values: args } = parseArgs({
   options: {
     suite: { type: "string", default: "training" }, json: { type: "string" }, only: { type: "string" }, iters: { type: "string", default: "7" }, rounds: { type: "string", default: "2" }, backend: { type: "string", default: "native" },
+    profile: { type: "boolean", default: false },
     peer: { type: "string", default: join(import.meta.dirname, "../../../../shared/bench/torch_peer.py") },
   },
 });
 
 /** A Python that has PyTorch; undefined when there is none, and then the peer's columns stay empty. */
 const python = ["python3", "/usr/bin/python3"].find((command) => spawnSync(command, ["-c", "import torch"], { stdio: "ignore" }).status === 0);
+
+const oursArguments = (one: BenchCase): string[] => [
+  "--conditions=@deft-js/source", "--import", "tsx", join(import.meta.dirname, "one.ts"),
+  JSON.stringify({ ...one, iters: Number(args.iters), backend: args.backend, profile: args.profile }),
+];
 
 function timed(command: string, argv: readonly string[]): Timing {
   const { status, stdout, stderr } = spawnSync(command, argv, { encoding: "utf8", maxBuffer: 1 << 26 });
@@ -43,13 +50,13 @@ function timed(command: string, argv: readonly string[]): Timing {
   return JSON.parse(line) as Timing;
 }
 
-const ours = (one: BenchCase): Timing =>
-  timed(process.execPath, ["--conditions=@deft-js/source", "--import", "tsx", join(import.meta.dirname, "one.ts"), JSON.stringify({ ...one, iters: Number(args.iters), backend: args.backend })]);
+const ours = (one: BenchCase): Timing => timed(process.execPath, oursArguments(one));
 
 function peer(one: BenchCase): Timing | undefined {
   if (python === undefined || !existsSync(args.peer)) return undefined;
-  const options = ["--size", one.size, "--method", one.method, "--mode", one.mode, "--batch", String(one.batch), "--seq", String(one.seq), "--iters", args.iters];
-  return timed(python, [args.peer, "bert", ...options, ...(one.density ? ["--density"] : [])]);
+  const [kind = "", size = ""] = one.size.split("-");
+  const options = ["--size", size, "--method", one.method, "--mode", one.mode, "--batch", String(one.batch), "--seq", String(one.seq), "--iters", args.iters];
+  return timed(python, [args.peer, kind, ...options, ...(one.density ? ["--density"] : [])]);
 }
 
 /** Ours and the peer's in turns, so that a slow minute hits both; minima of all rounds. */
@@ -78,7 +85,10 @@ async function quantizationSuite(): Promise<QuantizationRow[]> {
 }
 
 function trainingSuite(): Row[] {
-  return CASES.filter(({ name }) => args.only === undefined || new RegExp(args.only).test(name)).map(shown);
+  const wanted = CASES.filter(({ name }) => args.only === undefined || new RegExp(args.only).test(name));
+  if (!args.profile) return wanted.map(shown);
+  for (const one of wanted) spawnSync(process.execPath, oursArguments(one), { stdio: "inherit" });
+  return [];
 }
 
 function shown(one: BenchCase): Row {

@@ -1,35 +1,34 @@
 /** One case in a process of its own: prints `{min_ms, median_ms, peak_rss_mb}`. Random weights, dropout off, as the peer does. */
-import { adamW, batchTensors, LOSS_TERM, MODEL_FAMILY, ops, PEFT_METHOD, TrainingStep, type HostBatch, type Kernel, type Model } from "@deft-js/core";
+import { adamW, batchTensors, generate, LOSS_TERM, MODEL_FAMILY, ops, PEFT_METHOD, TrainingStep, type HostBatch, type Kernel, type Model } from "@deft-js/core";
 import { startKernel } from "../kernel.ts";
-import { SIZES, type BenchCase } from "./cases.ts";
+import { SIZES, TARGET, type BenchCase } from "./cases.ts";
 
-type Work = BenchCase & { readonly iters: number; readonly backend: string };
+/** A case with how it is run. */
+type Work = BenchCase & { readonly iters: number; readonly backend: string; readonly profile?: boolean };
 
 async function buildModel(kernel: Kernel, { size }: Work): Promise<Model> {
-  const [layers, hidden, heads, intermediate] = SIZES[size];
-  const config = {
-    model_type: "bert", architectures: ["BertForSequenceClassification"], vocab_size: 30522, hidden_size: hidden, num_hidden_layers: layers, num_attention_heads: heads, intermediate_size: intermediate,
-    hidden_act: "gelu", hidden_dropout_prob: 0, attention_probs_dropout_prob: 0, max_position_embeddings: 512, type_vocab_size: 2, initializer_range: 0.02, layer_norm_eps: 1e-12, pad_token_id: 0,
-  };
-  const family = kernel.create(MODEL_FAMILY, kernel.contributions(MODEL_FAMILY)[0]?.id ?? "");
-  const model = await family.build({ config, head: "sequence-classification", labels: 2, rng: new ops.Rng(0) });
+  const config = SIZES[size];
+  const family = kernel.create(MODEL_FAMILY, config.model_type);
+  const head = config.model_type === "t5" ? "language-model" : "sequence-classification";
+  const model = await family.build({ config, head, ...(head === "language-model" ? {} : { labels: 2 }), rng: new ops.Rng(0) });
   for (const variable of model.parameters().values()) variable.trainable = false;
   return model;
 }
 
-function randomBatch({ batch, seq }: Work): HostBatch {
+function randomBatch({ batch, seq, size, mode }: Work): HostBatch {
   const rng = new ops.Rng(1);
-  return {
-    size: batch, seq, inputIds: Int32Array.from({ length: batch * seq }, () => 1 + rng.integer(30_000)), attentionMask: new Float32Array(batch * seq).fill(1),
-    labels: Int32Array.from({ length: batch }, () => rng.integer(2)),
-  };
+  const inputs = { size: batch, seq, inputIds: Int32Array.from({ length: batch * seq }, () => 1 + rng.integer(30_000)), attentionMask: new Float32Array(batch * seq).fill(1) };
+  if (mode === "decode") return inputs;
+  if (SIZES[size].model_type === "t5") return { ...inputs, labelSeq: TARGET, labels: Int32Array.from({ length: batch * TARGET }, () => 1 + rng.integer(30_000)) };
+  return { ...inputs, labels: Int32Array.from({ length: batch }, () => rng.integer(2)) };
 }
 
-/** What is repeated: a training step, or a forward pass whose logits are read. */
+/** What is repeated: a training step, a forward pass whose logits are read, or a generation. */
 function repeated(kernel: Kernel, model: Model, work: Work): () => Promise<unknown> {
   const host = randomBatch(work);
   const options = work.method === "lora" ? { rank: 8, alpha: 16 } : { placement: "pfeiffer", reductionFactor: 16 };
   const attachment = kernel.create(PEFT_METHOD, work.method, options).attach(model, new ops.Rng(2));
+  if (work.mode === "decode") return () => generate(model, host, { maxNewTokens: TARGET, eos: [] });
   if (work.mode === "infer") return () => Promise.resolve(ops.scope(() => ops.read(model.forward(batchTensors(host)).logits)));
   const training = new TrainingStep({
     model,
@@ -50,5 +49,6 @@ for (let i = 0; i < work.iters + 2; i++) {
   await step();
   if (i >= 2) times.push(performance.now() - started);
 }
+if (work.profile === true) console.log(`${work.name}, one step of ${work.backend}\n${ops.profileTable(await ops.profileKernels(step))}`);
 times.sort((a, b) => a - b);
 console.log(JSON.stringify({ min_ms: times[0], median_ms: times[times.length >> 1], peak_rss_mb: Math.round(process.resourceUsage().maxRSS / 1024) }));
