@@ -74,7 +74,7 @@ function addDensity(deft: Command, { terminal, api, finish }: ProgramContext): v
 function addPredict(deft: Command, { terminal, api, finish }: ProgramContext): void {
   deft
     .command("predict <checkpoint>")
-    .description("classify texts; one line of JSON for each")
+    .description("classify texts, or let a language model go on from them; one line of JSON for each")
     .option("--adapter <folder>", "an adapter to put on the model")
     .option("--text <text>", "a text; may be repeated", collected)
     .option("--pair <text>", "the second text of a pair, once for each --text", collected)
@@ -83,7 +83,9 @@ function addPredict(deft: Command, { terminal, api, finish }: ProgramContext): v
     .addOption(backendOption())
     .option("--max-length <tokens>", "cut texts to this length", positiveInteger)
     .option("--batch-size <texts>", "texts in a forward pass", positiveInteger)
-    .action(async (checkpoint: string, { text, pair, data, column, ...options }: PredictInputs & Pick<PredictRequest, "adapter" | "backend" | "maxLength" | "batchSize">) => {
+    .option("--max-new-tokens <tokens>", "most tokens that a language model generates", positiveInteger)
+    .option("--beams <number>", "beams of a language model's search", positiveInteger)
+    .action(async (checkpoint: string, { text, pair, data, column, ...options }: PredictInputs & Pick<PredictRequest, "adapter" | "backend" | "maxLength" | "batchSize" | "maxNewTokens" | "beams">) => {
       const { predictAction, predictInputs } = await import("./actions/predict.ts");
       const inputs = predictInputs({ ...(text && { text }), ...(pair && { pair }), ...(data !== undefined && { data }), ...(column !== undefined && { column }) });
       finish(await predictAction({ api: await api(), terminal, request: { ...options, ...inputs, checkpoint } }));

@@ -36,6 +36,11 @@ export interface PredictRequest {
   readonly backend?: string;
   readonly maxLength?: number;
   readonly batchSize?: number;
+  /** Most tokens that a language model generates. */
+  readonly maxNewTokens?: number;
+  readonly beams?: number;
+  /** Takes the text of one row as it grows, for a person to read. */
+  readonly onText?: (piece: string) => void;
 }
 
 /** An adapter folder that is to be written in another layout. */
@@ -97,5 +102,5 @@ export interface RunApi {
   convertAdapter(request: ConvertRequest): Promise<void>;
   exportCheckpoint(request: ExportRequest): Promise<void>;
   measureDensity(request: DensityRequest): Promise<DensityReport>;
-  predictTexts(request: PredictRequest): AsyncIterable<{ readonly text: string; readonly label: string; readonly probabilities: Readonly<Record<string, number>> }>;
+  predictTexts(request: PredictRequest): AsyncIterable<{ readonly text: string; readonly label: string; readonly probabilities: Readonly<Record<string, number>> } | { readonly text: string; readonly generated: string }>;
 }

@@ -7,6 +7,7 @@ export { backendReport, startBackend, type BackendReport, type StartBackendOptio
 export { type CheckpointRequest } from "./inspect/checkpoint.ts";
 export { inspectFolder, type AdapterReport, type FolderReport, type ModelReport } from "./inspect/folder.ts";
 export { measureDensity, type DensityReport, type DensityRequest, type DensityShares } from "./inspect/density.ts";
+export type { GeneratedPrediction, GenerationRequest } from "./inspect/generate.ts";
 export { predictTexts, type Prediction, type PredictRequest } from "./inspect/predict.ts";
 export type { Text, TextSource } from "./inspect/texts.ts";
 export { initModel, loadModel, type InitModelOptions, type LoadModelOptions } from "./model/load.ts";
@@ -26,6 +27,8 @@ export { exportTo, type ExportOptions } from "./stages/export.ts";
 export { finetune, type FinetuneOptions } from "./stages/finetune.ts";
 export { init, load, type PipelineOptions } from "./stages/load.ts";
 export { maskedSplit, type MaskingOptions } from "./stages/masking.ts";
+export { causalSplit } from "./stages/causal.ts";
+export { spanCorruptedSplit, type SpanCorruptionOptions } from "./stages/span-corruption.ts";
 export { OPTIMIZER } from "./stages/optimizer.ts";
 export { pretrain, type PretrainOptions } from "./stages/pretrain.ts";
 export { inPipeline, stage, stageOf, type StageBody } from "./stages/stage.ts";

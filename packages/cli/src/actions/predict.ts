@@ -20,10 +20,19 @@ export function predictInputs({ text = [], pair = [], data, column }: PredictInp
   return { texts: text.map((one, i) => ({ text: one, ...(pair[i] === undefined ? {} : { pair: pair[i] }) })) };
 }
 
-/** Writes each prediction as a line of JSON until there are no more or nobody reads; @returns the exit code. */
+/**
+ * Writes each prediction as a line of JSON until there are no more or nobody reads; what a language model generates from a text of the command line is
+ * written as it grows where a person reads along. @returns the exit code
+ */
 export async function predictAction({ api, terminal, request }: { readonly api: RunApi; readonly terminal: Terminal; readonly request: PredictRequest }): Promise<number> {
-  for await (const prediction of api.predictTexts(request)) {
+  const streams = terminal.canRedraw && request.texts !== undefined && (request.beams ?? 1) === 1;
+  const onText = streams ? { onText: (piece: string) => terminal.write(piece) } : {};
+  for await (const prediction of api.predictTexts({ ...request, ...onText })) {
     if (terminal.isClosed) break;
+    if (streams && "generated" in prediction) {
+      terminal.line();
+      continue;
+    }
     terminal.line(JSON.stringify(prediction));
   }
   return EXIT_CODES.ok;

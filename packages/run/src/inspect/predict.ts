@@ -1,10 +1,11 @@
 import { DeftError, predict, type Predictions } from "@deft-js/core";
+import { generateTexts, type GeneratedPrediction, type GenerationRequest } from "./generate.ts";
 import { makeSplit } from "@deft-js/data";
 import { loadCheckpoint, type CheckpointRequest } from "./checkpoint.ts";
 import { encodedGroups, maxLengthFor, type TextSource } from "./texts.ts";
 
 /** Which model predicts what. */
-export interface PredictRequest extends CheckpointRequest, TextSource {
+export interface PredictRequest extends CheckpointRequest, TextSource, GenerationRequest {
   readonly maxLength?: number | undefined;
   /** 32 when left out. */
   readonly batchSize?: number | undefined;
@@ -21,15 +22,17 @@ export interface Prediction {
 }
 
 /**
- * Predicts texts with a sequence-classification model (and an adapter), in order, a batch at a time. Classes are named as in deft.json or config.json.
- * @throws DeftError what loading, the back-end and the data throw; `model.head` when the model does not classify
+ * Predicts texts with a model (and an adapter), in order, a batch at a time: their classes, named as in deft.json or config.json, or what a language
+ * model generates from them.
+ * @throws DeftError what loading, the back-end and the data throw; `model.head` when the model does neither
  */
-export async function* predictTexts(request: PredictRequest): AsyncGenerator<Prediction> {
+export async function* predictTexts(request: PredictRequest): AsyncGenerator<Prediction | GeneratedPrediction> {
   const { artifact, record } = await loadCheckpoint(request);
   const { model, tokenizer } = artifact;
   try {
+    if (model.head === "language-model") return yield* generateTexts({ artifact, request, maxLength: maxLengthFor(request.maxLength, record?.task, model.config) });
     if (!model.head.endsWith("-classification"))
-      throw new DeftError("model.head", `predict: the model must have a classification head, got ${model.head} in ${request.checkpoint}. Name the adapter or a fine-tuned model.`);
+      throw new DeftError("model.head", `predict: the model must have a classification or language-model head, got ${model.head} in ${request.checkpoint}. Name the adapter or a fine-tuned model.`);
     const maxLength = maxLengthFor(request.maxLength, record?.task, model.config);
     const { batchSize = 32 } = request;
     for await (const { texts, examples } of encodedGroups(request, { tokenizer, maxLength, size: batchSize })) {

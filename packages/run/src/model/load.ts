@@ -45,6 +45,8 @@ export interface InitModelOptions {
 export interface OpenedModel {
   readonly folder: string;
   readonly tokenizer: Tokenizer;
+  /** The head that config.json names. */
+  readonly declaredHead: HeadKind;
   /** Builds the model. */
   build(options: { head?: HeadKind | undefined; labels?: number | undefined }): Promise<Artifact>;
 }
@@ -75,7 +77,7 @@ export async function openModel(path: string, { kernel, adapter, revision, offli
     const attachments = adapters.flatMap((one, i) => one.attach(model, rng.fork(String(i)), { tokenizer }) ?? []);
     return { model, tokenizer, source: folder, attachments, metrics: {} };
   };
-  return { folder, tokenizer, build };
+  return { folder, tokenizer, declaredHead: declaredHead(config), build };
 }
 
 /** A model of a configuration, initialised at random. Throws `checkpoint.config`, `model.*`, `tokenizer.*`, `plugin.unknown`. */

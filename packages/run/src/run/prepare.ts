@@ -23,7 +23,7 @@ export async function prepareArtifact({ kernel, content, stages }: Recipe, warn:
   const format = weights === undefined ? undefined : makeChosen(kernel, WEIGHT_FORMAT, weights);
   const opened = await openModel(path, { kernel, seed, weights: format, warn, ...where });
   const first = await openTasks(stages, opened.tokenizer, seed);
-  const kind = head ?? first?.task.head ?? (stages.some(({ id }) => id === "pretrain") ? "masked-language-model" : undefined);
+  const kind = head ?? first?.task.head ?? (stages.some(({ id }) => id === "pretrain") && opened.declaredHead !== "language-model" ? "masked-language-model" : undefined);
   return opened.build({ head: kind, labels: labels ?? labelsFor(kind, first?.open) });
 }
 

@@ -1,5 +1,6 @@
 import { DeftError, type HostBatch, type Split, type Tokenizer } from "@deft-js/core";
 import type { Rng } from "@deft-js/tensor";
+import { batchwise } from "./batchwise.ts";
 
 const IGNORED = -100;
 
@@ -23,15 +24,7 @@ export function maskedSplit(split: Split, { tokenizer, probability, rng }: Maski
   if (mask === undefined) throw new DeftError("pretrain.mask", "pretrain: the tokenizer must have a mask token, got none. Name one as `mask_token` in tokenizer_config.json.");
   const special = new Set((["mask", "cls", "sep", "pad", "unk"] as const).map((role) => tokenizer.special(role)));
   const plan = { mask, special, probability, vocabularySize: tokenizer.vocabularySize };
-  return {
-    name: split.name,
-    size: split.size,
-    batches: (pass) => {
-      const stream = (pass.order ?? rng).fork("masking");
-      const first = pass.skip ?? 0;
-      return { [Symbol.iterator]: () => masked(split.batches(pass), first, stream, plan) };
-    },
-  };
+  return batchwise(split, { rng, name: "masking", make: (batch, stream) => maskedBatch(batch, stream, plan) });
 }
 
 interface Plan {
@@ -39,11 +32,6 @@ interface Plan {
   readonly special: ReadonlySet<number | undefined>;
   readonly probability: number;
   readonly vocabularySize: number;
-}
-
-function* masked(batches: Iterable<HostBatch>, first: number, stream: Rng, plan: Plan): Generator<HostBatch> {
-  let number = first;
-  for (const batch of batches) yield maskedBatch(batch, stream.fork(`batch ${number++}`), plan);
 }
 
 function maskedBatch(batch: HostBatch, rng: Rng, plan: Plan): HostBatch {

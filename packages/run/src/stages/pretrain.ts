@@ -1,11 +1,13 @@
 import { join } from "node:path";
-import { DeftError, withMetrics, type Artifact, type Contribution, type Encoded, type Kernel, type OpenTask, type Split, type Stage, type StageContext } from "@deft-js/core";
+import { DeftError, formOf, withMetrics, type Artifact, type Contribution, type Encoded, type Kernel, type OpenTask, type Split, type Stage, type StageContext } from "@deft-js/core";
 import { makeSplit, readTexts } from "@deft-js/data";
 import type { OperatorFunction } from "rxjs";
 import { z } from "zod";
 import { saveModel } from "../model/save.ts";
 import { contextOf } from "../run/context.ts";
+import { causalSplit } from "./causal.ts";
 import { maskedSplit } from "./masking.ts";
+import { spanCorruptedSplit } from "./span-corruption.ts";
 import { inPipeline, stageOf } from "./stage.ts";
 import { defaultMeters } from "./task.ts";
 import { trainingMetrics, trainingSchema, trainingSettings, type TrainingSettings } from "./training-options.ts";
@@ -22,8 +24,10 @@ export interface PretrainOptions extends TrainingSettings {
   readonly holdOut?: number | undefined;
   /** Tokens of an example at most, special ones counted; 128 when left out. */
   readonly maxLength?: number | undefined;
-  /** Share of tokens to be predicted; 0.15 when left out. */
+  /** Share of tokens to be predicted, masked or in spans; 0.15 when left out. */
   readonly maskProbability?: number | undefined;
+  /** Mean length of the spans that an encoder-decoder predicts, in tokens; 3 when left out. */
+  readonly meanSpan?: number | undefined;
 }
 
 const schemaOf = (kernel: Kernel) =>
@@ -33,23 +37,24 @@ const schemaOf = (kernel: Kernel) =>
     validation: z.string().optional().describe("a file of texts for evaluation; a share of `text` when left out"),
     holdOut: z.number().gt(0).lt(1).default(0.05).describe("the share of `text` that is held out"),
     maxLength: z.int().min(4).default(128).describe("tokens of an example at most"),
-    maskProbability: z.number().gt(0).lt(1).default(0.15).describe("share of tokens to be predicted"),
+    maskProbability: z.number().gt(0).lt(1).default(0.15).describe("share of tokens to be predicted, masked or in spans"),
+    meanSpan: z.number().min(1).default(3).describe("mean length in tokens of the spans that an encoder-decoder predicts"),
     ...trainingSchema(kernel),
   });
 
 type PretrainRecipe = z.output<ReturnType<typeof schemaOf>>;
 
-/** The stage `pretrain` for a kernel: masked language modelling over all parameters. */
+/** The stage `pretrain` for a kernel: language modelling over all parameters, as the head has it. */
 export function pretrainContribution(kernel: Kernel): Contribution<Stage> {
   return {
     id: "pretrain",
-    summary: "Trains all parameters by masked language modelling on texts, and writes a model folder",
+    summary: "Trains all parameters by language modelling on texts (masked, spans or causal), and writes a model folder",
     get options() {
       return schemaOf(kernel);
     },
     create(options: PretrainRecipe) {
-      const { text, column, validation, holdOut, maxLength, maskProbability, ...training } = options;
-      const made = { ...trainingSettings(kernel, training), text, column, validation, holdOut, maxLength, maskProbability };
+      const { text, column, validation, holdOut, maxLength, maskProbability, meanSpan, ...training } = options;
+      const made = { ...trainingSettings(kernel, training), text, column, validation, holdOut, maxLength, maskProbability, meanSpan };
       return stageOf("pretrain", options, (artifact, context, name) => pretrainArtifact(artifact, made, { context, name, kernel }));
     },
   };
@@ -61,13 +66,14 @@ export function pretrain(options: PretrainOptions): OperatorFunction<Artifact, A
 }
 
 /**
- * Trains every parameter of a model with a masked-language-model head; writes the model to `model` in the run's folder.
- * @throws DeftError `pretrain.head`, `pretrain.mask`, `task.empty`, those of reading data and training
+ * Trains every parameter of a model and writes it to `model` in the run's folder. The objective is the head's: masked language modelling, span
+ * corruption of an encoder-decoder, causal language modelling of a decoder.
+ * @throws DeftError `pretrain.head`, `pretrain.mask`, `pretrain.sentinel`, `task.empty`, those of reading data and training
  */
 export async function pretrainArtifact(artifact: Artifact, options: PretrainOptions, { context, name, kernel }: { context: StageContext; name: string; kernel: Kernel }): Promise<Artifact> {
   const { model, attachments } = artifact;
-  if (model.head !== "masked-language-model")
-    throw new DeftError("pretrain.head", `pretrain: the model must have a masked-language-model head, got ${model.head}. Load it with that head.`);
+  if (model.head !== "masked-language-model" && model.head !== "language-model")
+    throw new DeftError("pretrain.head", `pretrain: the model must have a masked-language-model or language-model head, got ${model.head}. Load it with one of them.`);
   const task = await corpus(artifact, options, context);
   const { trainableParameters, ...result } = await trainStage({ artifact, context, name, settings: options, task, attachments, variables: [...model.parameters().values()], meters: defaultMeters(kernel) });
   const trained = withMetrics(artifact, "pretrain", { ...trainingMetrics(result), trainableParameters });
@@ -75,14 +81,18 @@ export async function pretrainArtifact(artifact: Artifact, options: PretrainOpti
   return trained;
 }
 
-async function corpus({ tokenizer }: Artifact, options: PretrainOptions, context: StageContext): Promise<OpenTask> {
-  const { text, validation, holdOut = 0.05, maskProbability: probability = 0.15 } = options;
+async function corpus({ model, tokenizer }: Artifact, options: PretrainOptions, context: StageContext): Promise<OpenTask> {
+  const { text, validation, holdOut = 0.05, maskProbability: probability = 0.15, meanSpan = 3 } = options;
   const rng = context.rng.fork("corpus");
   const all = await encodedTexts(text, options, tokenizer);
   const order = rng.permutation(all.length);
   const held = validation === undefined ? Math.max(1, Math.round(all.length * holdOut)) : 0;
   const examples = (from: number, to: number): Encoded[] => [...order.subarray(from, to)].sort((a, b) => a - b).map((i) => all[i] as Encoded);
-  const split = (name: string, chosen: readonly Encoded[]): Split => maskedSplit(makeSplit({ name, examples: chosen, padId: tokenizer.padId }), { tokenizer, probability, rng });
+  const split = (name: string, chosen: readonly Encoded[]): Split => {
+    const plain = makeSplit({ name, examples: chosen, padId: tokenizer.padId });
+    if (model.head === "masked-language-model") return maskedSplit(plain, { tokenizer, probability, rng });
+    return formOf(model) === "causal" ? causalSplit(plain) : spanCorruptedSplit(plain, { tokenizer, probability, meanSpan, rng });
+  };
   const dev = validation === undefined ? examples(0, held) : await encodedTexts(validation, options, tokenizer);
   return { train: split("train", examples(held, all.length)), evaluation: [split("dev", dev)], labels: [] };
 }
