@@ -18,6 +18,12 @@ export interface KernelTable {
   DeftQuantizedLinear: { matrix: QuantizedMatrix };
   /** dx = dy·W. In: dy [rows, dOut]. Out: dx [rows, dIn]. */
   DeftQuantizedLinearInputGradient: { matrix: QuantizedMatrix };
+  /**
+   * y = x'·W + b with x' = x where |x| > threshold and, for keep > 0, |x| is not below the keep-th largest of its row; 0 elsewhere. Zeros are skipped where the
+   * share of what is left is at most `breakEven`; otherwise the product is dense, of the same x'. In: x, weight, bias? as DeftLinear's.
+   * Out: y, and [2]: the share (of a sample of rows where that settled it) and 1 when zeros were skipped.
+   */
+  DeftSparseLinear: { transposed: boolean; frozen: boolean; breakEven: number; threshold: number; keep: number };
   /** db = Σ_rows dy. In: dy [rows, n]. Out: [n]. */
   DeftRowSum: Record<string, never>;
   /** y = base + s·(x·A)·B. In: x [rows, dIn], base [rows, dOut], down A [dIn, r], up B [r, dOut]. Out: y, x·A [rows, r]. */

@@ -22,10 +22,10 @@ export class FeedForward {
     const { dModel: d, dFf } = config;
     this.#config = config;
     this.#site = parts.site({ ...place, kind: "mlp", path, dIn: d, dOut: d });
-    const linear = parts.linear({ ...place, path: `${path}.${config.gated ? "wi_0" : "wi"}` });
-    this.#factor = config.gated ? parts.linear({ ...place, path: `${path}.wi_1` }) : undefined;
+    const linear = parts.linear({ ...place, path: `${path}.${config.gated ? "wi_0" : "wi"}`, role: config.gated ? "mlp-gate" : "mlp-up" });
+    this.#factor = config.gated ? parts.linear({ ...place, path: `${path}.wi_1`, role: "mlp-up" }) : undefined;
     this.#up = { linear, site: parts.site({ ...place, kind: "activation", path: `${path}.act`, dIn: dFf, dOut: dFf }), activation: config.activation };
-    this.#down = parts.linear({ ...place, path: `${path}.wo` });
+    this.#down = parts.linear({ ...place, path: `${path}.wo`, role: "mlp-down" });
   }
 
   /** The path of the activation site. */

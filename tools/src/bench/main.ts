@@ -2,7 +2,8 @@
  * `npm run bench -- [--suite training] [--json FILE] [--only PATTERN] [--iters 7] [--rounds 2] [--peer PATH] [--backend native]`: times training steps and
  * inference of the real model and method plugins beside PyTorch in one run, in turns; minima over all repetitions. A row is
  * `{name, ours_ms, peer_ms, ratio}`, ratio = ours / peer, smaller is better; with `--profile` no peer runs and each case prints the time of its
- * kernels instead. `--suite quantization` times quantized linear layers; the peer is the dense layer.
+ * kernels instead. `--suite quantization` times quantized linear layers, `--suite sparse` down-projections that skip
+ * inactive neurons; the peer of both is our own dense layer.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -12,6 +13,7 @@ import { parseArgs } from "node:util";
 import { startKernel } from "../kernel.ts";
 import { CASES, type BenchCase } from "./cases.ts";
 import { quantizationRows, type QuantizationRow } from "./quantization.ts";
+import { sparseRows, type SparseRow } from "./sparse.ts";
 
 interface Row {
   readonly name: string;
@@ -84,6 +86,16 @@ async function quantizationSuite(): Promise<QuantizationRow[]> {
   return rows;
 }
 
+async function skippingSuite(): Promise<SparseRow[]> {
+  await startKernel(args.backend);
+  const rows: SparseRow[] = [];
+  for (const row of sparseRows(args.only === undefined ? undefined : new RegExp(args.only))) {
+    rows.push(row);
+    console.log(`${row.name.padEnd(36)} skipping ${row.ours_ms.toFixed(4).padStart(9)} ms  dense ${row.peer_ms.toFixed(4).padStart(9)} ms  ${(1 / row.ratio).toFixed(2)}×`);
+  }
+  return rows;
+}
+
 function trainingSuite(): Row[] {
   const wanted = CASES.filter(({ name }) => args.only === undefined || new RegExp(args.only).test(name));
   if (!args.profile) return wanted.map(shown);
@@ -97,5 +109,8 @@ function shown(one: BenchCase): Row {
   return row;
 }
 
-const rows = args.suite === "quantization" ? await quantizationSuite() : trainingSuite();
+const SUITES: Readonly<Record<string, () => readonly object[] | Promise<readonly object[]>>> = { training: trainingSuite, quantization: quantizationSuite, sparse: skippingSuite };
+const suite = SUITES[args.suite];
+if (suite === undefined) throw new Error(`bench: --suite must be one of ${Object.keys(SUITES).join(", ")}, got ${args.suite}.`);
+const rows = await suite();
 if (args.json !== undefined) await writeFile(args.json, `${JSON.stringify(rows, null, 2)}\n`);

@@ -36,6 +36,21 @@ struct QuantizedMatrix {
   float offset;
 };
 
+// An entry of a row that is not skipped, and a row as the list of them.
+struct Active {
+  i32 at;
+  float value;
+};
+struct ActiveRow {
+  const Active* list;
+  i64 count;
+};
+
+// Of `sparse_columns`: whether rows of W are fetched ahead from memory, and whether what stands in y is added to.
+struct Gather {
+  bool fetch, add;
+};
+
 struct Kernels {
   const char* name;
   // activation.cpp
@@ -71,6 +86,10 @@ struct Kernels {
   // quantized.cpp
   void (*quantized_block)(const QuantizedMatrix&, i64 row_begin, i64 row_end, i64 column_begin, i64 column_end, float* out);  // one thread
   bool (*quantized_few_rows)(const QuantizedMatrix&, const float* x, const float* bias, float* y, i64 rows);  // false: not for this shape
+  // sparse.cpp, one thread: entries with |x| > threshold; `list` has room for n + 1
+  i64 (*count_active)(const float* x, i64 n, float threshold);
+  i64 (*list_active)(const float* x, i64 n, float threshold, Active* list);
+  void (*sparse_columns)(const ActiveRow* rows, i64 count, const float* w, i64 ldw, i64 columns, const float* bias, float* y, i64 ldy, Gather);
 };
 
 extern const Kernels kernels_portable;

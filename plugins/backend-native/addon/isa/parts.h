@@ -31,6 +31,9 @@ void dropout(const float*, float*, double, u32, i64);
 void scatter_add(const i32*, const float*, float*, i64, i64, i64);
 void quantized_block(const QuantizedMatrix&, i64, i64, i64, i64, float*);
 bool quantized_few_rows(const QuantizedMatrix&, const float*, const float*, float*, i64);
+i64 count_active(const float*, i64, float);
+i64 list_active(const float*, i64, float, Active*);
+void sparse_columns(const ActiveRow*, i64, const float*, i64, i64, const float*, float*, i64, Gather);
 
 }  // namespace DEFT_ISA
 }  // namespace deft

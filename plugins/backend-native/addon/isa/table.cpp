@@ -34,6 +34,9 @@ const Kernels DEFT_TABLE(DEFT_ISA) = {
     DEFT_ISA::scatter_add,
     DEFT_ISA::quantized_block,
     DEFT_ISA::quantized_few_rows,
+    DEFT_ISA::count_active,
+    DEFT_ISA::list_active,
+    DEFT_ISA::sparse_columns,
 };
 
 }  // namespace deft

@@ -3,6 +3,7 @@ import type { FusedKernel } from "../kernel.ts";
 import { activation, activationGradient, densityPenalty, densityPenaltyGradient, dropout } from "./activation.ts";
 import { attention, attentionGradient } from "./attention.ts";
 import { linear, linearInputGradient, linearWeightGradient, lowRank, lowRankGradient, rowSum } from "./linear.ts";
+import { sparseLinear } from "./sparse.ts";
 import { norm, normGradient } from "./norm.ts";
 import { quantizedLinear, quantizedLinearInputGradient } from "./quantized.ts";
 import { adamW, crossEntropy, crossEntropyGradient, gather, scatterAdd, squaredNorm } from "./training.ts";
@@ -14,6 +15,7 @@ export const FUSED: { readonly [N in KernelName]: FusedKernel<N> } = {
   DeftLinearWeightGradient: linearWeightGradient,
   DeftQuantizedLinear: quantizedLinear,
   DeftQuantizedLinearInputGradient: quantizedLinearInputGradient,
+  DeftSparseLinear: sparseLinear,
   DeftRowSum: rowSum,
   DeftLowRank: lowRank,
   DeftLowRankGradient: lowRankGradient,

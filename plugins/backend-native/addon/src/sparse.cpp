@@ -1,0 +1,158 @@
+#include "sparse.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "cpu.h"
+#include "parallel.h"
+
+namespace deft {
+
+namespace {
+
+// Up to so many rows the rows of W are read where they lie, each once: a panel could not be used again often enough.
+constexpr i64 FEW_ROWS = 16;
+// Rows whose lists are held at a time.
+constexpr i64 BLOCK = 1024;
+// Columns of a panel, and rows of a tile of it, which stays in half of a core's second cache.
+constexpr i64 PANEL = 64;
+constexpr i64 TILE = 1024;
+// Rows that are looked at before all are: their count says whether skipping is far from paying.
+constexpr i64 SAMPLE = 16;
+constexpr double FAR = 1.25;
+
+// The threshold of one row: the least float below its keep-th largest magnitude, where that is above the given one.
+float row_threshold(const SparseLinear& s, const float* row, float* room) {
+  if (s.keep <= 0 || s.keep >= s.d_in) return s.threshold;
+  for (i64 i = 0; i < s.d_in; ++i) room[i] = std::isnan(row[i]) ? INFINITY : std::fabs(row[i]);
+  std::nth_element(room, room + (s.keep - 1), room + s.d_in, [](float a, float b) { return a > b; });
+  return std::max(s.threshold, std::nextafterf(room[s.keep - 1], 0.f));
+}
+
+double sampled_density(const SparseLinear& s) {
+  const i64 rows = smaller(s.rows, SAMPLE);
+  i64 count = 0;
+  for (i64 i = 0; i < rows; ++i) count += kernels().count_active(s.x + (i * s.rows / rows) * s.d_in, s.d_in, s.threshold);
+  const double share = static_cast<double>(count) / static_cast<double>(larger(1, rows * s.d_in));
+  return s.keep > 0 ? std::min(share, static_cast<double>(s.keep) / static_cast<double>(s.d_in)) : share;
+}
+
+bool approximate(const SparseLinear& s) { return s.threshold > 0 || (s.keep > 0 && s.keep < s.d_in); }
+
+void multiply_densely(const SparseLinear& s) {
+  std::unique_ptr<float[]> masked;
+  if (approximate(s)) {
+    masked.reset(new float[static_cast<std::size_t>(s.rows * s.d_in)]);
+    base::parallel(s.rows, s.d_in, [&](i64 begin, i64 end) {
+      std::unique_ptr<float[]> room(new float[static_cast<std::size_t>(s.d_in)]);
+      for (i64 r = begin; r < end; ++r) {
+        const float* row = s.x + r * s.d_in;
+        const float threshold = row_threshold(s, row, room.get());
+        for (i64 i = 0; i < s.d_in; ++i) masked[r * s.d_in + i] = std::fabs(row[i]) <= threshold ? 0.f : row[i];
+      }
+    });
+  }
+  linear(Activation::identity, masked ? masked.get() : s.x, s.w, s.bias, s.y, nullptr, s.rows, s.d_in, s.d_out);
+}
+
+// Rows [first, first + count) as lists, one for each tile: rows[tile·count + r].
+struct Block {
+  i64 first, count, tile, total;
+  ActiveRow* rows;
+  i64 tiles(i64 d_in) const { return (d_in + tile - 1) / tile; }
+};
+
+// Makes the lists of a block. Sets its total. `lists` has room for every entry, and one more in each row of each tile.
+void list_rows(const SparseLinear& s, Block& block, Active* lists) {
+  const i64 count = block.count, tiles = block.tiles(s.d_in);
+  base::parallel(count, 2 * s.d_in, [&](i64 begin, i64 end) {
+    std::unique_ptr<float[]> room(s.keep > 0 ? new float[static_cast<std::size_t>(s.d_in)] : nullptr);
+    // a thread's lists of one tile follow each other: who multiplies by a tile reads them in order
+    Active* own = lists + begin * (s.d_in + tiles);
+    std::vector<i64> used(static_cast<std::size_t>(tiles), 0);
+    for (i64 r = begin; r < end; ++r) {
+      const float* row = s.x + (block.first + r) * s.d_in;
+      const float threshold = row_threshold(s, row, room.get());
+      for (i64 t = 0; t < tiles; ++t) {
+        const i64 from = t * block.tile;
+        Active* to = own + (end - begin) * (from + t) + used[t];
+        const i64 found = kernels().list_active(row + from, smaller(block.tile, s.d_in - from), threshold, to);
+        block.rows[t * count + r] = {to, found};
+        used[t] += found;
+      }
+    }
+  });
+  block.total = 0;
+  for (i64 i = 0; i < count * tiles; ++i) block.total += block.rows[i].count;
+}
+
+// Each thread takes columns, so that a row of W that several rows name is read by one of them alone.
+void multiply_few(const SparseLinear& s, const Block& block) {
+  const i64 unit = 16;
+  base::parallel((s.d_out + unit - 1) / unit, block.total * unit, [&](i64 begin, i64 end) {
+    const i64 c = begin * unit, columns = smaller(s.d_out, end * unit) - c;
+    kernels().sparse_columns(block.rows, block.count, s.w.data + c, s.d_out, columns, s.bias ? s.bias + c : nullptr, s.y + block.first * s.d_out + c, s.d_out, {true, false});
+  });
+}
+
+// A tile of a panel of W is copied so that it lies together, and stays in the cache while all rows gather from it.
+void multiply_panels(const SparseLinear& s, const Block& block) {
+  const i64 panels = (s.d_out + PANEL - 1) / PANEL, tiles = block.tiles(s.d_in);
+  base::parallel(panels, block.total * PANEL, [&](i64 begin, i64 end) {
+    std::unique_ptr<float[]> tile(new float[static_cast<std::size_t>(block.tile * PANEL)]);
+    for (i64 p = begin; p < end; ++p) {
+      const i64 c = p * PANEL, columns = smaller(PANEL, s.d_out - c);
+      for (i64 t = 0; t < tiles; ++t) {
+        const i64 from = t * block.tile, depth = smaller(block.tile, s.d_in - from);
+        for (i64 k = 0; k < depth; ++k) std::memcpy(tile.get() + k * PANEL, s.w.data + (from + k) * s.d_out + c, static_cast<std::size_t>(columns) * sizeof(float));
+        const float* bias = s.bias ? s.bias + c : nullptr;
+        kernels().sparse_columns(block.rows + t * block.count, block.count, tile.get(), PANEL, columns, bias, s.y + block.first * s.d_out + c, s.d_out, {false, t > 0});
+      }
+    }
+  });
+}
+
+}  // namespace
+
+SparseDecision sparse_linear(const SparseLinear& s) {
+  if (s.rows == 0) return {0, false};
+  const bool readable = s.w.data && !s.w.transposed;
+  double density = sampled_density(s);
+  if (!readable || density > FAR * s.break_even) {
+    multiply_densely(s);
+    return {density, false};
+  }
+  if (s.d_in == 0) {
+    multiply_densely(s);
+    return {0, false};
+  }
+  const bool few = s.rows <= FEW_ROWS;
+  const i64 rows = smaller(s.rows, BLOCK);
+  Block block{0, 0, few ? s.d_in : TILE, 0, nullptr};
+  const i64 heads = 4 * rows * block.tiles(s.d_in);  // in floats
+  float* room = scratch(heads + 2 * rows * (s.d_in + block.tiles(s.d_in)));
+  block.rows = reinterpret_cast<ActiveRow*>(room);
+  Active* lists = reinterpret_cast<Active*>(room + heads);
+  i64 all = 0;
+  for (; block.first < s.rows; block.first += rows) {
+    block.count = smaller(rows, s.rows - block.first);
+    list_rows(s, block, lists);
+    all += block.total;
+    density = static_cast<double>(all) / static_cast<double>((block.first + block.count) * s.d_in);
+    if (density > s.break_even) {
+      multiply_densely(s);
+      return {density, false};
+    }
+    if (few) {
+      multiply_few(s, block);
+    } else {
+      multiply_panels(s, block);
+    }
+  }
+  return {density, true};
+}
+
+}  // namespace deft
