@@ -80,12 +80,13 @@ function addPredict(deft: Command, { terminal, api, finish }: ProgramContext): v
     .option("--pair <text>", "the second text of a pair, once for each --text", collected)
     .option("--data <file>", "a file of texts")
     .option("--column <name>", "the column that holds the text")
+    .option("--execution <id>", "how the layers run, e.g. sparse; densely when left out")
     .addOption(backendOption())
     .option("--max-length <tokens>", "cut texts to this length", positiveInteger)
     .option("--batch-size <texts>", "texts in a forward pass", positiveInteger)
     .option("--max-new-tokens <tokens>", "most tokens that a language model generates", positiveInteger)
     .option("--beams <number>", "beams of a language model's search", positiveInteger)
-    .action(async (checkpoint: string, { text, pair, data, column, ...options }: PredictInputs & Pick<PredictRequest, "adapter" | "backend" | "maxLength" | "batchSize" | "maxNewTokens" | "beams">) => {
+    .action(async (checkpoint: string, { text, pair, data, column, ...options }: PredictInputs & Pick<PredictRequest, "adapter" | "backend" | "execution" | "maxLength" | "batchSize" | "maxNewTokens" | "beams">) => {
       const { predictAction, predictInputs } = await import("./actions/predict.ts");
       const inputs = predictInputs({ ...(text && { text }), ...(pair && { pair }), ...(data !== undefined && { data }), ...(column !== undefined && { column }) });
       finish(await predictAction({ api: await api(), terminal, request: { ...options, ...inputs, checkpoint } }));

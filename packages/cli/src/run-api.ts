@@ -34,6 +34,8 @@ export interface PredictRequest {
   readonly data?: string;
   readonly column?: string;
   readonly backend?: string;
+  /** The id of an execution: `sparse`. */
+  readonly execution?: string;
   readonly maxLength?: number;
   readonly batchSize?: number;
   /** Most tokens that a language model generates. */

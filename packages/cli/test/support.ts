@@ -59,6 +59,9 @@ export async function deft(argv: readonly string[], api: Partial<RunApi> = {}, a
     recipeJsonSchema: refuse("recipeJsonSchema"),
     measureDensity: refuse("measureDensity"),
     predictTexts: refuse("predictTexts"),
+    inspectFolder: refuse("inspectFolder"),
+    convertAdapter: refuse("convertAdapter"),
+    exportCheckpoint: refuse("exportCheckpoint"),
     ...api,
   };
   const code = await runCommandLine({ argv, terminal: at.terminal, api: () => Promise.resolve(whole) });

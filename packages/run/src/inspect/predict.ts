@@ -1,6 +1,7 @@
-import { DeftError, predict, type Predictions } from "@deft-js/core";
+import { DeftError, EXECUTION, predict, type Predictions } from "@deft-js/core";
 import { generateTexts, type GeneratedPrediction, type GenerationRequest } from "./generate.ts";
 import { makeSplit } from "@deft-js/data";
+import { Rng } from "@deft-js/tensor";
 import { loadCheckpoint, type CheckpointRequest } from "./checkpoint.ts";
 import { encodedGroups, maxLengthFor, type TextSource } from "./texts.ts";
 
@@ -9,6 +10,8 @@ export interface PredictRequest extends CheckpointRequest, TextSource, Generatio
   readonly maxLength?: number | undefined;
   /** 32 when left out. */
   readonly batchSize?: number | undefined;
+  /** The id of an execution that needs neither options nor calibration: `sparse`. Densely when left out. */
+  readonly execution?: string | undefined;
 }
 
 /** What a model says of one text. */
@@ -27,9 +30,10 @@ export interface Prediction {
  * @throws DeftError what loading, the back-end and the data throw; `model.head` when the model does neither
  */
 export async function* predictTexts(request: PredictRequest): AsyncGenerator<Prediction | GeneratedPrediction> {
-  const { artifact, record } = await loadCheckpoint(request);
+  const { artifact, record, kernel } = await loadCheckpoint(request);
   const { model, tokenizer } = artifact;
   try {
+    if (request.execution !== undefined) await kernel.create(EXECUTION, request.execution).install(model, { rng: new Rng(42) });
     if (model.head === "language-model") return yield* generateTexts({ artifact, request, maxLength: maxLengthFor(request.maxLength, record?.task, model.config) });
     if (!model.head.endsWith("-classification"))
       throw new DeftError("model.head", `predict: the model must have a classification or language-model head, got ${model.head} in ${request.checkpoint}. Name the adapter or a fine-tuned model.`);

@@ -4,6 +4,7 @@ const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "peft-method": { lora: "peft-lora", adapter: "peft-adapter", prompt: "peft-prompt", prefix: "peft-prefix" },
   "loss-term": { density: "density-loss" },
   meter: { density: "density-loss" },
+  execution: { sparse: "sparse-execution", threshold: "sparse-execution", "top-k": "sparse-execution" },
   task: { glue: "task-glue", text: "task-text", squad: "task-squad" },
   "weight-format": { nf4: "quantization", fp4: "quantization", int8: "quantization" },
   "weight-layout": { bitsandbytes: "quantization" },
