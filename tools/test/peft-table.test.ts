@@ -48,6 +48,8 @@ const METHODS: Readonly<Record<string, Row>> = {
   BitFit: { id: "bitfit", options: {}, identityAtStart: true, randomStart: false, merges: true, layouts: [], undefinedOn: { T5: "bitfit.target", "Flan-T5": "bitfit.target" } },
   "Pfeiffer adapters": { id: "adapter", options: { placement: "pfeiffer", reductionFactor: 2, nonLinearity: "gelu" }, identityAtStart: false, merges: false, layouts: ["adapterhub"] },
   "Houlsby adapters": { id: "adapter", options: { placement: "houlsby", reductionFactor: 2 }, identityAtStart: false, merges: false, layouts: ["adapterhub"] },
+  "Prompt tuning": { id: "prompt", options: { virtualTokens: 2 }, identityAtStart: false, merges: false, layouts: ["peft"] },
+  "Prefix tuning": { id: "prefix", options: { virtualTokens: 2 }, identityAtStart: false, merges: false, layouts: [] },
 };
 
 let kernel: Kernel;
