@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { runRecipe } from "@deft-js/run";
-import { BASES } from "./bases.ts";
+import { bases } from "./bases.ts";
 
 const SHARED = join(import.meta.dirname, "../../../../shared");
 
@@ -32,10 +32,12 @@ interface Evaluated {
   readonly evaluations: Readonly<Record<string, { metrics: { accuracy: number }; reports: { density: { encoder: { exact: number; exactIncludingPadding: number } } } }>>;
 }
 
+const task = { glue: { name: "sst2", path: resolve(args.data), maxLength: 64, ...(args["max-train"] === undefined ? {} : { maxTrain: Number(args["max-train"]) }) } };
+const BASES = bases(task);
+
 /** One run in a folder of its own, which goes when it is done. */
 async function measure(stages: readonly Record<string, unknown>[], density: boolean): Promise<Row> {
   const folder = await mkdtemp(join(tmpdir(), "deft-compressed-"));
-  const task = { glue: { name: "sst2", path: args.data, maxLength: 64, ...(args["max-train"] === undefined ? {} : { maxTrain: Number(args["max-train"]) }) } };
   const finetune = { task, peft: { lora: { rank: 8, alpha: 16 } }, losses: density ? [{ density: { weight: 1, epsilon: 1e-7 } }] : [], optimizer: { adamw: { learningRate: 3e-4, warmupRatio: 0.06 } }, epochs: 1, batchSize: 32 };
   const started = Date.now();
   try {
