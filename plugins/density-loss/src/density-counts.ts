@@ -1,4 +1,5 @@
 import { ops, type TappedActivation } from "@deft-js/core";
+import { countedValue, type Gated } from "./layer-density.ts";
 
 /** How many of a layer's activations are counted, by example. */
 export interface DensityCounts {
@@ -11,8 +12,10 @@ export interface DensityCounts {
 }
 
 /** Counts on the device; a few numbers for each example come to the host, never the activations. */
-export function densityCounts({ value, mask }: TappedActivation, thresholds: readonly number[]): DensityCounts {
+export function densityCounts(activation: TappedActivation, { thresholds, gated }: { readonly thresholds: readonly number[]; readonly gated: Gated }): DensityCounts {
   const { tf } = ops;
+  const { mask } = activation;
+  const value = countedValue(activation, gated);
   const [batch = 0, seq = 0, neurons = 0] = value.shape;
   const table = ops.noGradient(() =>
     ops.scope(() => {

@@ -25,7 +25,7 @@ function compute(forward: ForwardResult, progress: Progress, options: DensityLos
     const known = forward.activations.map(({ path }) => path).join(", ");
     throw new DeftError("density.layers", `density: layers must choose a tapped activation, got ${JSON.stringify(options.layers ?? "all")}. Known: ${known || "none"}.`);
   }
-  const densities = layerDensities(chosen, { epsilon: valueAt(options.epsilon, progress), padding: options.padding });
+  const densities = layerDensities(chosen, { epsilon: valueAt(options.epsilon, progress), padding: options.padding, labels: options.labels, gated: options.gated });
   const encoder = stackMean(densities, "encoder", options.encoderWeight);
   const decoder = stackMean(densities, "decoder", options.decoderWeight);
   if (encoder === undefined || decoder === undefined) return (encoder ?? decoder) as ops.Tensor;

@@ -1,10 +1,12 @@
 import { z } from "zod";
 import { DeftError, type ForwardResult, type Meter, type TappedActivation } from "@deft-js/core";
 import { densityCounts, type DensityCounts } from "./density-counts.ts";
+import type { Gated } from "./layer-density.ts";
 
 /** The schema of the density meter's options. */
 export const densityMeterSchema = z.strictObject({
   thresholds: z.array(z.number().positive()).default([0.01]).describe("τ of the shares |a| > τ beside the exact one"),
+  gated: z.enum(["gate", "product"]).default("gate").describe("of a gated MLP: the gate's activation, or its product with the other branch"),
 });
 
 /** The density meter's options as a caller gives them. */
@@ -54,16 +56,18 @@ export class DensityMeter implements Meter {
   readonly id = "density";
   readonly taps = { activations: true } as const;
   readonly #thresholds: readonly number[];
+  readonly #gated: Gated;
   readonly #layers = new Map<string, LayerSums>();
 
-  constructor(thresholds: readonly number[]) {
+  constructor({ thresholds, gated }: z.output<typeof densityMeterSchema>) {
     this.#thresholds = thresholds;
+    this.#gated = gated;
   }
 
   /** Throws `density.taps` when the forward pass carries no activations. */
   add(forward: ForwardResult): void {
     if (forward.activations.length === 0) throw new DeftError("density.taps", "density meter: the forward pass must carry activations, got none. Ask for them with `taps: { activations: true }`.");
-    for (const activation of forward.activations) accumulate(this.#sums(activation), densityCounts(activation, [0, ...this.#thresholds]));
+    for (const activation of forward.activations) accumulate(this.#sums(activation), densityCounts(activation, { thresholds: [0, ...this.#thresholds], gated: this.#gated }));
   }
 
   report(): DensityReport {
@@ -108,8 +112,8 @@ export class DensityMeter implements Meter {
  */
 export function densityMeter(settings: DensityMeterSettings = {}): DensityMeter {
   const result = densityMeterSchema.safeParse(settings);
-  if (!result.success) throw new DeftError("options.invalid", `density meter: thresholds must be positive numbers, got ${JSON.stringify(settings)}. Correct them.`);
-  return new DensityMeter(result.data.thresholds);
+  if (!result.success) throw new DeftError("options.invalid", `density meter: thresholds must be positive numbers and gated gate or product, got ${JSON.stringify(settings)}. Correct them.`);
+  return new DensityMeter(result.data);
 }
 
 function accumulate(sums: LayerSums, { positions, seq, neurons, counts }: DensityCounts): void {

@@ -3,6 +3,24 @@ import { ops, type TappedActivation } from "@deft-js/core";
 /** Whether padded positions count. */
 export type Padding = "exclude" | "include";
 
+/** Which tensor of a gated MLP counts: f(x·W₀), or f(x·W₀)⊙(x·W₁). */
+export type Gated = "gate" | "product";
+
+/** What counts of an activation: [batch, seq, dFf]. */
+export function countedValue({ value, product }: TappedActivation, gated: Gated): ops.Tensor {
+  return gated === "product" ? (product ?? value) : value;
+}
+
+/** How densities are taken. */
+export interface LayerDensityOptions {
+  readonly epsilon: number;
+  readonly padding: Padding;
+  /** Whether decoder positions that the mask leaves out (label −100) count; as `padding` when left out. */
+  readonly labels?: Padding | undefined;
+  /** `gate` when left out. */
+  readonly gated?: Gated | undefined;
+}
+
 /** The density of one layer. */
 export interface LayerDensity {
   readonly activation: TappedActivation;
@@ -15,14 +33,14 @@ export interface LayerDensity {
  * activations. Without padding the mean goes over the positions whose mask is 1; an example without any has density 0.
  * @param activations values [batch, seq, dFf], masks [batch, seq]
  */
-export function layerDensities(activations: readonly TappedActivation[], options: { readonly epsilon: number; readonly padding: Padding }): readonly LayerDensity[] {
-  const shares = new Map<ops.Tensor, ops.Tensor>();
+export function layerDensities(activations: readonly TappedActivation[], { epsilon, padding, labels = padding, gated = "gate" }: LayerDensityOptions): readonly LayerDensity[] {
+  const shares = { encoder: new Map<ops.Tensor, ops.Tensor>(), decoder: new Map<ops.Tensor, ops.Tensor>() };
   return activations.map((activation) => {
-    const { value, mask } = activation;
-    const neurons = value.shape[2] ?? 0;
-    let share = shares.get(mask);
-    if (share === undefined) shares.set(mask, (share = positionShares(mask, options.padding)));
-    return { activation, perExample: ops.densityPenalty(value, { epsilon: options.epsilon, weights: ops.scale(share, 1 / neurons) }) };
+    const { mask, stack } = activation;
+    const value = countedValue(activation, gated);
+    let share = shares[stack].get(mask);
+    if (share === undefined) shares[stack].set(mask, (share = positionShares(mask, stack === "decoder" ? labels : padding)));
+    return { activation, perExample: ops.densityPenalty(value, { epsilon, weights: ops.scale(share, 1 / (value.shape[2] ?? 1)) }) };
   });
 }
 

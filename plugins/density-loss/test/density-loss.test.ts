@@ -33,6 +33,23 @@ describe("density loss, reckoned by hand", () => {
     expect(lossOf([DECODER], { epsilon: 1 })).toBeCloseTo(0.4, 6);
   });
 
+  it("counts decoder positions without a label apart from padding", () => {
+    const decoder: Layer = { shape: [1, 2, 1], values: [2, 0], mask: [1, 0], stack: "decoder" }; // .8 and 0
+    expect(lossOf([decoder], { epsilon: 1 })).toBeCloseTo(0.8, 6);
+    expect(lossOf([decoder], { epsilon: 1, labels: "include" })).toBeCloseTo(0.4, 6);
+    expect(lossOf([decoder], { epsilon: 1, padding: "include" })).toBeCloseTo(0.4, 6);
+    expect(lossOf([decoder], { epsilon: 1, padding: "include", labels: "exclude" })).toBeCloseTo(0.8, 6);
+    const encoder = (0.55 + 0.25 + 0.5 + 0) / 4;
+    expect(lossOf([ONE, TWO, decoder], { epsilon: 1, labels: "include" })).toBeCloseTo(encoder + 0.4, 6);
+  });
+
+  it("takes a gated MLP's gate, or the product that the down-projection reads", () => {
+    const gated: Layer = { shape: [1, 1, 2], values: [1, 2], product: [0, 3] };
+    expect(lossOf([gated], { epsilon: 1 })).toBeCloseTo((0.5 + 0.8) / 2, 6);
+    expect(lossOf([gated], { epsilon: 1, gated: "product" })).toBeCloseTo((0 + 0.9) / 2, 6);
+    expect(lossOf([ONE], { epsilon: 1, gated: "product" })).toBe(lossOf([ONE], { epsilon: 1 }));
+  });
+
   it("gives 0 for an example that is padding alone", () => expect(lossOf([{ shape: [1, 2, 1], values: [1, 1], mask: [0, 0] }], { epsilon: 1 })).toBe(0));
 
   it("chooses layers by number or path", () => {
@@ -57,7 +74,7 @@ describe("density loss, reckoned by hand", () => {
   });
 
   it("refuses options outside its schema", () => {
-    const refused = [{ weight: -1 }, { epsilon: 0 }, { epsilon: { kind: "geometric", from: 0, to: 1 } }, { weight: { kind: "linear", from: 0, to: 1, start: 1, end: 0.5 } }, { padding: "maybe" }, { layers: [] }, { layers: "(" }, { weights: 1 }, { weight: { kind: "step", from: 0, to: 1 } }];
+    const refused = [{ weight: -1 }, { epsilon: 0 }, { epsilon: { kind: "geometric", from: 0, to: 1 } }, { weight: { kind: "linear", from: 0, to: 1, start: 1, end: 0.5 } }, { padding: "maybe" }, { labels: "some" }, { gated: "both" }, { layers: [] }, { layers: "(" }, { weights: 1 }, { weight: { kind: "step", from: 0, to: 1 } }];
     for (const settings of refused) expect(() => densityLoss(settings as never), JSON.stringify(settings)).toThrow(expect.objectContaining({ code: "options.invalid" }));
   });
 

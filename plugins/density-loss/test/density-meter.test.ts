@@ -40,6 +40,12 @@ describe("density meter, reckoned by hand", () => {
     expect(report.encoder).toMatchObject({ exact: 1, exactIncludingPadding: 0.5 });
   });
 
+  it("counts a gated MLP's gate, or the product", () => {
+    const gated: Layer = { shape: [1, 1, 2], values: [1, 2], product: [0, 3] };
+    expect(measured([[gated]]).encoder?.exact).toBe(1);
+    expect(measured([[gated]], { gated: "product" }).encoder?.exact).toBe(0.5);
+  });
+
   it("takes several thresholds, forgets on reset and says nothing before the first batch", () => {
     const meter = densityMeter({ thresholds: [0.5, 2] });
     expect(meter.report()).toEqual({ examples: 0, layers: [], encoder: null, decoder: null, padding: { positions: 0, padded: 0 } });

@@ -7,17 +7,20 @@ export interface Layer {
   readonly shape: readonly [number, number, number];
   /** [batch·seq]; all real when left out. */
   readonly mask?: readonly number[];
+  /** Of a gated MLP. */
+  readonly product?: ArrayLike<number>;
   readonly stack?: "encoder" | "decoder";
   readonly layer?: number;
 }
 
 /** A forward result that carries these layers' activations. */
 export function forwardOf(layers: readonly Layer[]): ForwardResult {
-  const activations = layers.map(({ values, shape, mask, stack = "encoder", layer = 0 }): TappedActivation => ({
+  const activations = layers.map(({ values, product, shape, mask, stack = "encoder", layer = 0 }): TappedActivation => ({
     path: `${stack}.layer.${layer}.act`,
     stack,
     layer,
     value: ops.tensor(Float32Array.from(values), shape),
+    product: product && ops.tensor(Float32Array.from(product), shape),
     mask: ops.tensor(mask ?? new Float32Array(shape[0] * shape[1]).fill(1), [shape[0], shape[1]]),
   }));
   return { logits: ops.scalar(0), activations, hiddenStates: [] };
