@@ -56,14 +56,9 @@ const ours = (one: BenchCase): Timing => timed(process.execPath, oursArguments(o
 
 function peer(one: BenchCase): Timing | undefined {
   if (python === undefined || !existsSync(args.peer)) return undefined;
-<<<<<<< HEAD
   const [kind = "", size = ""] = one.size.split("-");
   const options = ["--size", size, "--method", one.method, "--mode", one.mode, "--batch", String(one.batch), "--seq", String(one.seq), "--iters", args.iters];
   return timed(python, [args.peer, kind, ...options, ...(one.density ? ["--density"] : [])]);
-=======
-  const options = ["--size", one.size, "--method", one.method, "--mode", one.mode, "--batch", String(one.batch), "--seq", String(one.seq), "--iters", args.iters, ...(one.target === undefined ? [] : ["--tgt", String(one.target)])];
-  return timed(python, [args.peer, one.kind, ...options, ...(one.density ? ["--density"] : [])]);
->>>>>>> 8b105f0 (Time T5's training step and greedy decoding beside PyTorch's)
 }
 
 /** Ours and the peer's in turns, so that a slow minute hits both; minima of all rounds. */

@@ -1,19 +1,11 @@
 /** One case in a process of its own: prints `{min_ms, median_ms, peak_rss_mb}`. Random weights, dropout off, as the peer does. */
-<<<<<<< HEAD
 import { adamW, batchTensors, generate, LOSS_TERM, MODEL_FAMILY, ops, PEFT_METHOD, TrainingStep, type HostBatch, type Kernel, type Model } from "@deft-js/core";
 import { startKernel } from "../kernel.ts";
 import { SIZES, TARGET, type BenchCase } from "./cases.ts";
-=======
-import { adamW, batchTensors, generate, LOSS_TERM, ops, PEFT_METHOD, TrainingStep, type HostBatch, type Kernel, type Model } from "@deft-js/core";
-import { startKernel } from "../kernel.ts";
-import type { BenchCase } from "./cases.ts";
-import { buildModel } from "./models.ts";
->>>>>>> 8b105f0 (Time T5's training step and greedy decoding beside PyTorch's)
 
 /** A case with how it is run. */
 type Work = BenchCase & { readonly iters: number; readonly backend: string; readonly profile?: boolean };
 
-<<<<<<< HEAD
 async function buildModel(kernel: Kernel, { size }: Work): Promise<Model> {
   const config = SIZES[size];
   const family = kernel.create(MODEL_FAMILY, config.model_type);
@@ -29,13 +21,6 @@ function randomBatch({ batch, seq, size, mode }: Work): HostBatch {
   if (mode === "decode") return inputs;
   if (SIZES[size].model_type === "t5") return { ...inputs, labelSeq: TARGET, labels: Int32Array.from({ length: batch * TARGET }, () => 1 + rng.integer(30_000)) };
   return { ...inputs, labels: Int32Array.from({ length: batch }, () => rng.integer(2)) };
-=======
-function randomBatch({ kind, batch, seq, target = 1 }: Work): HostBatch {
-  const rng = new ops.Rng(1);
-  const ids = (count: number): Int32Array => Int32Array.from({ length: count }, () => 1 + rng.integer(30_000));
-  const labels = kind === "t5" ? { labels: ids(batch * target), labelSeq: target } : { labels: Int32Array.from({ length: batch }, () => rng.integer(2)) };
-  return { size: batch, seq, inputIds: ids(batch * seq), attentionMask: new Float32Array(batch * seq).fill(1), ...labels };
->>>>>>> 8b105f0 (Time T5's training step and greedy decoding beside PyTorch's)
 }
 
 /** What is repeated: a training step, a forward pass whose logits are read, or a generation. */
@@ -45,7 +30,6 @@ function repeated(kernel: Kernel, model: Model, work: Work): () => Promise<unkno
   const attachment = kernel.create(PEFT_METHOD, work.method, options).attach(model, new ops.Rng(2));
   if (work.mode === "decode") return () => generate(model, host, { maxNewTokens: TARGET, eos: [] });
   if (work.mode === "infer") return () => Promise.resolve(ops.scope(() => ops.read(model.forward(batchTensors(host)).logits)));
-  if (work.mode === "decode") return () => generate(model, host, { maxNewTokens: work.target ?? 32, eos: [] });
   const training = new TrainingStep({
     model,
     variables: [...attachment.variables, ...[...model.parameters()].filter(([name]) => name.startsWith("classifier")).map(([, variable]) => variable)],
