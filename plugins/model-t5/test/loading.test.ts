@@ -80,7 +80,9 @@ describe("gated MLPs", () => {
       for (const i of [0, 100, 1000, 2000]) expect(product[i]).toBeCloseTo(gate[i]! * factor![i]!, 5);
     });
     const plain = await goldenModel("t5-relu");
-    ops.scope(() => expect(plain.forward(batchTensors(host), { activations: true }).activations.some(({ product }) => product !== undefined)).toBe(false));
+    ops.scope(() => {
+      expect(plain.forward(batchTensors(host), { activations: true }).activations.some(({ product }) => product !== undefined)).toBe(false);
+    });
   });
 });
 

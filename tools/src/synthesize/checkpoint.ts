@@ -72,10 +72,10 @@ function bytesOf(spec: ParameterSpec, normals: Float32Array, rng: ops.Rng): Uint
   if (typeof spec.initial === "string") out.fill(spec.initial === "ones" ? bfloat16(Float32Array.of(1))[0] as number : 0);
   else {
     const { normal } = spec.initial;
-    const pool = bfloat16(normals.map((value) => value * normal));
     const width = Math.min(POOL / 2, size / (spec.shape[0] ?? 1));
+    const pool = bfloat16(normals.slice(0, Math.max(2 * width, size)).map((value) => value * normal));
     for (let at = 0; at < size; at += width) {
-      const from = rng.integer(POOL - width);
+      const from = rng.integer(pool.length - width + 1);
       out.set(pool.subarray(from, from + Math.min(width, size - at)), at);
     }
   }
@@ -85,5 +85,7 @@ function bytesOf(spec: ParameterSpec, normals: Float32Array, rng: ops.Rng): Uint
 /** The upper halves of float32 values, rounded to nearest. */
 function bfloat16(values: Float32Array): Uint16Array {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  return Uint16Array.from(bits, (word) => (word + 0x7fff + ((word >>> 16) & 1)) >>> 16);
+  const halves = new Uint16Array(bits.length);
+  for (let i = 0; i < bits.length; i++) halves[i] = ((bits[i] as number) + 0x7fff + (((bits[i] as number) >>> 16) & 1)) >>> 16;
+  return halves;
 }
