@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { ops } from "@deft-js/core";
+import { generate, ops } from "@deft-js/core";
 import { densityLoss } from "@deft-js/plugin-density-loss";
 import { peftReader } from "@deft-js/plugin-peft-lora";
 import { compareTensors, modelParityChecks, peftParityChecks, readFixtureBatch, readFixtureJson, readFixtureTensors, type Tensors } from "@deft-js/testkit";
@@ -16,7 +16,10 @@ describe.each(["opt-causal", "opt-postln-proj"])("%s", (name) => {
   it("generates the reference's ids from prompts padded on the left", async () => {
     const model = await goldenModel(name);
     const { generate_greedy } = readFixtureJson(join(folderOf(name), "expected.json")) as { generate_greedy: number[][] };
+    const prompts = readFixtureBatch(folderOf(name));
     const ids = ops.scope(() => greedy(model, goldenBatch(name), 8, { eos: 2, pad: 1 }));
+    const { ids: generated } = await generate(model, prompts, { maxNewTokens: 8 });
+    expect(generated.map((row, r) => [...prompts.inputIds.subarray(r * prompts.seq, (r + 1) * prompts.seq), ...row, ...Array<number>(8 - row.length).fill(1)])).toEqual(generate_greedy);
     expect(ids).toEqual(generate_greedy);
     model.dispose();
   });

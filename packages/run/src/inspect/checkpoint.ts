@@ -6,7 +6,7 @@ import { parse } from "yaml";
 import { readFile } from "node:fs/promises";
 import { adapterRecord, RECORD_FILE, type AdapterRecord } from "../adapter/record.ts";
 import { startBackend } from "../backend/start.ts";
-import { loadModel } from "../model/load.ts";
+import { openModel } from "../model/load.ts";
 import { createKernel } from "../kernel/load.ts";
 import { ADAPTER_FOLDER, RECIPE_FILE } from "../run/folder.ts";
 
@@ -16,6 +16,8 @@ export interface CheckpointRequest {
   /** An adapter folder of this toolkit, HF PEFT or AdapterHub. */
   readonly adapter?: string | undefined;
   readonly head?: HeadKind | undefined;
+  /** Without a head, unless the model is one that generates. */
+  readonly bare?: boolean | undefined;
   readonly backend?: string | undefined;
   readonly offline?: boolean | undefined;
   /** A kernel of one's own; one with the installed plugins when left out. */
@@ -30,13 +32,14 @@ export interface LoadedCheckpoint {
   readonly record?: AdapterRecord | undefined;
 }
 
-/** Loads what a command looks at. Throws as `loadModel` and `startBackend` do; `checkpoint.missing` for a run that has left neither adapter nor model. */
+/** Loads what a command looks at. Throws as `openModel` and `startBackend` do; `checkpoint.missing` for a run that has left neither adapter nor model. */
 export async function loadCheckpoint(request: CheckpointRequest): Promise<LoadedCheckpoint> {
   const { path, adapter, plugins } = await placesOf(request);
   const kernel = request.kernel ?? (await createKernel({ plugins }));
   await startBackend({ kernel, id: request.backend });
   const record = adapter === undefined ? undefined : await recordIn(adapter);
-  const artifact = await loadModel(path, { kernel, adapter, head: request.head, offline: request.offline });
+  const opened = await openModel(path, { kernel, adapter, offline: request.offline });
+  const artifact = await opened.build({ head: request.bare === true && opened.declaredHead !== "language-model" ? "none" : request.head });
   return { artifact, kernel, record };
 }
 
