@@ -1,5 +1,4 @@
-import { ops, type TappedActivation } from "@deft-js/core";
-import { countedValue, type Gated } from "./layer-density.ts";
+import { countedValue, ops, type Gated, type TappedActivation } from "@deft-js/core";
 
 /** How many of a layer's activations are counted, by example. */
 export interface DensityCounts {

@@ -1,5 +1,4 @@
-import { DeftError, ops, type ForwardResult, type LossTerm, type Progress, type TappedActivation } from "@deft-js/core";
-import { layerDensities, type LayerDensity } from "./layer-density.ts";
+import { DeftError, layerDensities, ops, type ForwardResult, type LayerDensity, type LossTerm, type Progress, type TappedActivation } from "@deft-js/core";
 import { densityLossOptions, type DensityLossOptions, type DensityLossSettings } from "./options.ts";
 import { valueAt } from "./schedule.ts";
 

@@ -1,7 +1,6 @@
 import { z } from "zod";
-import { DeftError, type ForwardResult, type Meter, type TappedActivation } from "@deft-js/core";
+import { DeftError, type ForwardResult, type Gated, type Meter, type TappedActivation } from "@deft-js/core";
 import { densityCounts, type DensityCounts } from "./density-counts.ts";
-import type { Gated } from "./layer-density.ts";
 
 /** The schema of the density meter's options. */
 export const densityMeterSchema = z.strictObject({

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import { ops, type Batch, type NamedArray } from "@deft-js/core";
+import { layerDensities, ops, type Batch, type NamedArray } from "@deft-js/core";
 import { demandClose, readFixtureJson, readFixtureTensors, tapeGradients } from "@deft-js/testkit";
 import { describe, expect, it } from "vitest";
-import { densityLoss, densityMeter, layerDensities } from "../src/index.ts";
+import { densityLoss, densityMeter } from "../src/index.ts";
 import { forwardOf, type Layer } from "./forward.ts";
 
 const FIXTURES = join(import.meta.dirname, "fixtures");

@@ -11,6 +11,8 @@ export interface PeftMethod {
   readonly options: Readonly<Record<string, unknown>>;
   /** Installs the method on a model. Throws (`METHOD.target`) when a pattern matches nothing. */
   attach(model: Model, rng: Rng, context?: AttachContext): Attachment;
+  /** Whether the matrix of the linear site with this path is never used while the method is attached: a model that is built for it leaves it unread. */
+  absent?(path: string): boolean;
 }
 
 /** What else of a run a method may start from. */

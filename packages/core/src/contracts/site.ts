@@ -1,4 +1,5 @@
 import type { Tensor, Variable } from "@deft-js/tensor";
+import type { Progress } from "./method.ts";
 import type { Weight } from "./weight.ts";
 
 /** How a forward pass is run: what is random, and from which stream. */
@@ -7,6 +8,8 @@ export interface ForwardContext {
   readonly training: boolean;
   /** A fresh seed for each random op of the pass; the same run draws the same seeds in the same order. */
   nextSeed(): number;
+  /** Where the training stands, for what changes over a run; absent outside a training step. */
+  readonly progress?: Progress | undefined;
 }
 
 /** What flows through the sites of a kind: the function's input and output. */

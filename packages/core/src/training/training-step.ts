@@ -121,7 +121,8 @@ export class TrainingStep {
   /** [terms…, total] as one tensor and the gradients in the variables' order. */
   #microBatch(host: HostBatch, index: number, weights: readonly number[], progress: Progress): Tensor[] {
     const { model, variables, dropout } = this.#options;
-    const context = dropout === undefined ? evaluationContext : trainingContext(dropout.fork(`step ${progress.step} batch ${index}`));
+    const mode = dropout === undefined ? evaluationContext : trainingContext(dropout.fork(`step ${progress.step} batch ${index}`));
+    const context = { ...mode, progress };
     const batch = batchTensors(host);
     let terms: readonly Tensor[] = [];
     const { value, gradients } = valueAndGradients(() => {

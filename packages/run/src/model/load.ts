@@ -72,7 +72,8 @@ export async function openModel(path: string, { kernel, adapter, revision, offli
     const format = weights === "dense" ? undefined : (weights ?? (source.weight === undefined ? trainedOver(kernel, adapters) : undefined));
     const trained = (path: string): boolean => adapters.some((one) => one.head.has(`${path}.weight`));
     const weightFormat = (path: string): WeightFormat | undefined => (format?.accepts?.(path) === false || trained(path) ? undefined : format);
-    const model = await family.build({ config, weightFormat, head: kind, labels: labels ?? adapters.map((one) => one.labels).find((known) => known !== undefined), source: withHeads(finiteSource(source, folder), adapters), rng: new Rng(seed).fork("model"), headName: headName(adapters) });
+    const absent = (path: string): boolean => adapters.some(({ method }) => method?.absent?.(path) === true);
+    const model = await family.build({ config, weightFormat, absent, head: kind, labels: labels ?? adapters.map((one) => one.labels).find((known) => known !== undefined), source: withHeads(finiteSource(source, folder), adapters), rng: new Rng(seed).fork("model"), headName: headName(adapters) });
     const rng = new Rng(seed).fork("adapter");
     const attachments = adapters.flatMap((one, i) => one.attach(model, rng.fork(String(i)), { tokenizer }) ?? []);
     return { model, tokenizer, source: folder, attachments, metrics: {} };

@@ -1,4 +1,5 @@
-import { ops, type TappedActivation } from "@deft-js/core";
+import { clip, densityPenalty, div, ones, scale, sum, type Tensor } from "@deft-js/tensor";
+import type { TappedActivation } from "../contracts/model.ts";
 
 /** Whether padded positions count. */
 export type Padding = "exclude" | "include";
@@ -7,7 +8,7 @@ export type Padding = "exclude" | "include";
 export type Gated = "gate" | "product";
 
 /** What counts of an activation: [batch, seq, dFf]. */
-export function countedValue({ value, product }: TappedActivation, gated: Gated): ops.Tensor {
+export function countedValue({ value, product }: TappedActivation, gated: Gated): Tensor {
   return gated === "product" ? (product ?? value) : value;
 }
 
@@ -25,7 +26,7 @@ export interface LayerDensityOptions {
 export interface LayerDensity {
   readonly activation: TappedActivation;
   /** p, [batch]. */
-  readonly perExample: ops.Tensor;
+  readonly perExample: Tensor;
 }
 
 /**
@@ -34,19 +35,19 @@ export interface LayerDensity {
  * @param activations values [batch, seq, dFf], masks [batch, seq]
  */
 export function layerDensities(activations: readonly TappedActivation[], { epsilon, padding, labels = padding, gated = "gate" }: LayerDensityOptions): readonly LayerDensity[] {
-  const shares = { encoder: new Map<ops.Tensor, ops.Tensor>(), decoder: new Map<ops.Tensor, ops.Tensor>() };
+  const shares = { encoder: new Map<Tensor, Tensor>(), decoder: new Map<Tensor, Tensor>() };
   return activations.map((activation) => {
     const { mask, stack } = activation;
     const value = countedValue(activation, gated);
     let share = shares[stack].get(mask);
     if (share === undefined) shares[stack].set(mask, (share = positionShares(mask, stack === "decoder" ? labels : padding)));
-    return { activation, perExample: ops.densityPenalty(value, { epsilon, weights: ops.scale(share, 1 / (value.shape[2] ?? 1)) }) };
+    return { activation, perExample: densityPenalty(value, { epsilon, weights: scale(share, 1 / (value.shape[2] ?? 1)) }) };
   });
 }
 
 /** The share of each position in its example's mean, [batch, seq]: 1/seq, or mask/Σmask. */
-function positionShares(mask: ops.Tensor, padding: Padding): ops.Tensor {
-  if (padding === "include") return ops.scale(ops.ones(mask.shape), 1 / (mask.shape[1] ?? 1));
-  const counts = ops.clip(ops.sum(mask, { axes: [1], keepDims: true }), 1, Number.MAX_SAFE_INTEGER); // [batch, 1]
-  return ops.div(mask, counts);
+function positionShares(mask: Tensor, padding: Padding): Tensor {
+  if (padding === "include") return scale(ones(mask.shape), 1 / (mask.shape[1] ?? 1));
+  const counts = clip(sum(mask, { axes: [1], keepDims: true }), 1, Number.MAX_SAFE_INTEGER); // [batch, 1]
+  return div(mask, counts);
 }
