@@ -1,7 +1,7 @@
 /** Which published package brings what, for the remedy of an unknown id. */
 const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "model-family": { bert: "model-bert", roberta: "model-bert", t5: "model-t5", mt5: "model-t5", opt: "model-opt" },
-  "peft-method": { lora: "peft-lora", adapter: "peft-adapter", prompt: "peft-prompt", prefix: "peft-prefix" },
+  "peft-method": { lora: "peft-lora", adapter: "peft-adapter", prompt: "peft-prompt", prefix: "peft-prefix", ia3: "peft-ia3", bitfit: "peft-bitfit", dora: "peft-dora", gates: "ada-deft" },
   "loss-term": { density: "density-loss" },
   meter: { density: "density-loss" },
   execution: { sparse: "sparse-execution", threshold: "sparse-execution", "top-k": "sparse-execution" },
@@ -10,7 +10,6 @@ const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "weight-layout": { bitsandbytes: "quantization" },
   stage: { quantize: "quantization", prune: "pruning", gate: "ada-deft" },
   backend: { native: "backend-native", wasm: "backend-wasm", webgpu: "backend-webgpu", "node-gpu": "backend-node-gpu" },
-  reporter: { html: "report-html", tensorboard: "report-tensorboard" },
 };
 
 /** What to do about an id that no installed plugin brings. */

@@ -1,1 +1,0 @@
-export { reportHtmlPlugin, reportHtmlPlugin as default } from "./plugin.ts";
