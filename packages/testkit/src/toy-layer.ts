@@ -7,16 +7,22 @@ function normalize(x: ops.Tensor): ops.Tensor {
   return ops.layerNorm(x, { gamma: ops.ones(d), beta: ops.zeros(d), epsilon: 1e-5 });
 }
 
+/** What follows a sublayer: LN(site(h) + x). */
+interface Residual {
+  readonly site: SitePoint<"residual">;
+  readonly norm: SitePoint<"norm">;
+}
+
 /** One toy layer: x ← LN(x + attention), x ← LN(x + mlp); the query serves as key, too. */
 export class ToyLayer {
   readonly #query: LinearSite;
   readonly #value: LinearSite;
   readonly #attention: SitePoint<"attention">;
-  readonly #afterAttention: SitePoint<"residual">;
+  readonly #afterAttention: Residual;
   readonly #mlp: SitePoint<"mlp">;
   readonly #up: ActivatedLinear;
   readonly #down: LinearSite;
-  readonly #afterMlp: SitePoint<"residual">;
+  readonly #afterMlp: Residual;
 
   constructor(parts: ModelParts, { dModel: d, dFf }: ToySizes, layer: number) {
     const path = `toy.encoder.layer.${layer}`;
@@ -24,12 +30,16 @@ export class ToyLayer {
     this.#query = parts.linear({ ...place, path: `${path}.attention.self.query` });
     this.#value = parts.linear({ ...place, path: `${path}.attention.self.value` });
     this.#attention = parts.site({ ...place, kind: "attention", path: `${path}.attention.self`, role: "attention", dIn: d, dOut: d });
-    this.#afterAttention = parts.site({ ...place, kind: "residual", path: `${path}.attention.output`, role: "attention", dIn: d, dOut: d });
+    const residual = (name: string, role: "attention" | "mlp"): Residual => ({
+      site: parts.site({ ...place, kind: "residual", path: `${path}.${name}`, role, dIn: d, dOut: d }),
+      norm: parts.site({ ...place, kind: "norm", path: `${path}.${name}.LayerNorm`, dIn: d, dOut: d }),
+    });
+    this.#afterAttention = residual("attention.output", "attention");
     this.#mlp = parts.site({ ...place, kind: "mlp", path: `${path}.mlp`, dIn: d, dOut: d });
     const site = parts.site({ ...place, kind: "activation", path: `${path}.intermediate.act`, dIn: dFf, dOut: dFf });
     this.#up = { linear: parts.linear({ ...place, path: `${path}.intermediate.dense`, role: "mlp-up" }), site, activation: "relu" };
     this.#down = parts.linear({ ...place, path: `${path}.output.dense`, role: "mlp-down" });
-    this.#afterMlp = parts.site({ ...place, kind: "residual", path: `${path}.output`, role: "mlp", dIn: d, dOut: d });
+    this.#afterMlp = residual("output", "mlp");
   }
 
   /** x [batch, seq, dModel] → the next hidden states, and the activation [batch, seq, dFf] unless a wrapper passed the MLP over. */
@@ -50,6 +60,6 @@ export class ToyLayer {
   }
 }
 
-function add(site: SitePoint<"residual">, hidden: ops.Tensor, residual: ops.Tensor, context: ForwardContext): ops.Tensor {
-  return normalize(ops.add(site.run({ hidden, residual, normalize, context }, context, (input) => input.hidden), residual));
+function add({ site, norm }: Residual, hidden: ops.Tensor, residual: ops.Tensor, context: ForwardContext): ops.Tensor {
+  return norm.run(ops.add(site.run({ hidden, residual, normalize, context }, context, (input) => input.hidden), residual), context, normalize);
 }

@@ -104,8 +104,8 @@ describe("sites", () => {
       `${l}.attention.self.key 8 8 1 -`,
       `${l}.attention.self.value 8 8 1 -`,
       `${l}.attention.output.dense 8 8 1 -`,
-      `${l}.intermediate.dense 8 6 1 -`,
-      `${l}.output.dense 6 8 1 -`,
+      `${l}.intermediate.dense 8 6 1 mlp-up`,
+      `${l}.output.dense 6 8 1 mlp-down`,
       "bert.pooler.dense 8 8 - -",
     ]);
     expect(list("residual").slice(2)).toEqual([`${l}.attention.output 8 8 1 attention`, `${l}.output 8 8 1 mlp`]);

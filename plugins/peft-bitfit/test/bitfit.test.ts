@@ -17,7 +17,7 @@ describe("bitfit", () => {
     const names = attachment.variables.map(({ path }) => path.replace(/^bert\./, "").replace(/\.change$/, ""));
     expect(names).toEqual([
       ...["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", "intermediate.dense", "output.dense"].map((name) => `encoder.layer.0.${name}.bias`),
-      "embeddings.LayerNorm.bias", "encoder.layer.0.attention.output.LayerNorm.bias", "encoder.layer.0.output.LayerNorm.bias",
+      "pooler.dense.bias", "embeddings.LayerNorm.bias", "encoder.layer.0.attention.output.LayerNorm.bias", "encoder.layer.0.output.LayerNorm.bias",
     ]);
     const rng = new ops.Rng(4);
     const state = attachment.state().map((array) => ({ ...array, values: rng.normals(array.values.length, 0.5) }));

@@ -48,8 +48,8 @@ function forward(x: Tensor, weight: Tensor, options: LinearOptions, savePre: boo
   const { bias, activation, transposed = false, frozen = false } = options;
   const fused = runKernel("DeftLinear", { x, weight, bias }, { activation: activation ?? "identity", transposed, frozen, savePre });
   if (fused !== undefined) return [output(fused, 0, "DeftLinear"), fused[1]];
-  const product = tf.matMul(rows(x), weight, false, transposed);
-  const pre = tf.reshape(bias === undefined ? product : tf.add(product, bias), [...x.shape.slice(0, -1), product.shape[1] ?? 0]);
+  const z = product(rows(x), weight, false, transposed);
+  const pre = tf.reshape(bias === undefined ? z : tf.add(z, bias), [...x.shape.slice(0, -1), z.shape[1] ?? 0]);
   return activation === undefined ? [pre, undefined] : [activate(pre, activation), pre];
 }
 
@@ -63,19 +63,27 @@ function gradients(dz: Tensor, x: Tensor, weight: Tensor, transposed: boolean, f
 
 function inputGradient(dz: Tensor, weight: Tensor, transposed: boolean, frozen: boolean, shape: number[]): Tensor {
   const fused = runKernel("DeftLinearInputGradient", { dy: dz, weight }, { transposed, frozen });
-  return fused === undefined ? tf.reshape(tf.matMul(rows(dz), weight, false, !transposed), shape) : output(fused, 0, "DeftLinearInputGradient");
+  return fused === undefined ? tf.reshape(product(rows(dz), weight, false, !transposed), shape) : output(fused, 0, "DeftLinearInputGradient");
 }
 
 function weightGradient(x: Tensor, dz: Tensor, transposed: boolean): Tensor {
   const fused = runKernel("DeftLinearWeightGradient", { x, dy: dz }, { transposed });
   if (fused !== undefined) return output(fused, 0, "DeftLinearWeightGradient");
-  return transposed ? tf.matMul(rows(dz), rows(x), true, false) : tf.matMul(rows(x), rows(dz), true, false);
+  return transposed ? product(rows(dz), rows(x), true, false) : product(rows(x), rows(dz), true, false);
 }
 
 /** Σ over all axes but the last. */
 export function rowSum(dz: Tensor): Tensor {
   const fused = runKernel("DeftRowSum", { dy: dz }, {});
-  return fused === undefined ? tf.sum(rows(dz), 0) : output(fused, 0, "DeftRowSum");
+  if (fused !== undefined) return output(fused, 0, "DeftRowSum");
+  const flat = rows(dz);
+  return flat.shape[0] === 0 ? tf.zeros([flat.shape[1] ?? 0]) : tf.sum(flat, 0); // tfjs's WebGPU cannot sum over nothing
+}
+
+/** a·b of matrices; zeros where the inner axis is empty, which tfjs's WebAssembly leaves unwritten. */
+function product(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): Tensor {
+  const [m = 0, k = 0] = transposeA ? [...a.shape].reverse() : a.shape;
+  return k === 0 ? tf.zeros([m, b.shape[transposeB ? 0 : 1] ?? 0]) : tf.matMul(a, b, transposeA, transposeB);
 }
 
 /** A view as a matrix: all leading axes folded into one. */

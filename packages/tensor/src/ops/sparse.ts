@@ -2,7 +2,7 @@ import { DeftError } from "../errors.ts";
 import { output, runKernel } from "../run-kernel.ts";
 import { differentiable } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
-import { linear, rows } from "./linear.ts";
+import { linear, rows, rowSum } from "./linear.ts";
 
 /** Which entries of a row count. */
 export interface SkipOptions {
@@ -76,7 +76,7 @@ function gradients(dy: Tensor, { x, weight, transposed, ...skip }: Saved, needs:
     const counted = rows(tf.mul(x, counts(x, skip)));
     return transposed ? tf.matMul(rows(dy), counted, true, false) : tf.matMul(counted, rows(dy), true, false);
   };
-  return [needs[0] === true ? dx() : undefined, needs[1] === true ? dw() : undefined, needs[2] === true ? tf.sum(rows(dy), 0) : undefined];
+  return [needs[0] === true ? dx() : undefined, needs[1] === true ? dw() : undefined, needs[2] === true ? rowSum(dy) : undefined];
 }
 
 /**
