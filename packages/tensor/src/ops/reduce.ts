@@ -19,13 +19,20 @@ function spread(dy: Tensor, shape: readonly number[], axes: readonly number[]): 
   return tf.broadcastTo(tf.reshape(dy, kept), [...shape]);
 }
 
+/** Σ x, 0 over nothing: tfjs's WebGPU cannot sum an empty tensor. */
+function total(x: Tensor, axes: readonly number[], keepDims: boolean): Tensor {
+  if (x.size > 0) return tf.sum(x, [...axes], keepDims);
+  const shape = keepDims ? x.shape.map((n, i) => (axes.includes(i) ? 1 : n)) : x.shape.filter((_, i) => !axes.includes(i));
+  return tf.zeros(shape);
+}
+
 /** Σ x over axes. */
 export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
   const axes = axesOf(x, options.axes);
   return differentiable({
     name: "sum",
     inputs: [x],
-    forward: () => ({ output: tf.sum(x, axes, options.keepDims ?? false) }),
+    forward: () => ({ output: total(x, axes, options.keepDims ?? false) }),
     backward: (dy) => [spread(dy.value(), x.shape, axes)],
   });
 }
