@@ -3,8 +3,8 @@ import { Command, Option } from "commander";
 import type { RunOptions } from "./actions/run.ts";
 import type { PredictInputs } from "./actions/predict.ts";
 import { EXIT_CODE_MEANINGS } from "./exit-codes.ts";
-import { assignments, collected, positiveInteger } from "./option-values.ts";
-import type { ConvertRequest, DensityRequest, ExportRequest, PredictRequest, RunApi } from "./run-api.ts";
+import { assignments, collected, positiveInteger, positiveIntegers } from "./option-values.ts";
+import type { BenchRequest, ConvertRequest, DensityRequest, ExportRequest, PredictRequest, RunApi } from "./run-api.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What the program works with; `finish` takes the exit code of the action that ran. */
@@ -32,6 +32,7 @@ export function program(context: ProgramContext): Command {
   addRun(deft, context, "pretrain", "run a recipe that pretrains a model");
   addDensity(deft, context);
   addPredict(deft, context);
+  addBench(deft, context);
   addFolders(deft, context);
   addInspection(deft, context);
   return deft;
@@ -90,6 +91,25 @@ function addPredict(deft: Command, { terminal, api, finish }: ProgramContext): v
       const { predictAction, predictInputs } = await import("./actions/predict.ts");
       const inputs = predictInputs({ ...(text && { text }), ...(pair && { pair }), ...(data !== undefined && { data }), ...(column !== undefined && { column }) });
       finish(await predictAction({ api: await api(), terminal, request: { ...options, ...inputs, checkpoint } }));
+    });
+}
+
+function addBench(deft: Command, { terminal, api, finish }: ProgramContext): void {
+  deft
+    .command("bench <checkpoint>")
+    .description("time a checkpoint densely, by each execution and in each weight format, side by side")
+    .option("--adapter <folder>", "an adapter to put on the model")
+    .option("--batch <rows>", "batch sizes, e.g. 1,8,32", positiveIntegers, [1, 8, 32])
+    .option("--seq <tokens>", "tokens of a row", positiveInteger, 128)
+    .option("--tokens <tokens>", "tokens that a language model generates", positiveInteger, 32)
+    .option("--iters <times>", "repetitions, of which the shortest counts", positiveInteger, 7)
+    .option("--json <file>", "write the rows to a file too")
+    .option("--profile", "time one forward pass of the first batch size by kernel as well")
+    .addOption(backendOption())
+    .option("--offline", "download nothing")
+    .action(async (checkpoint: string, { batch, json, ...options }: Omit<BenchRequest, "checkpoint" | "batches"> & { batch: number[]; json?: string }) => {
+      const { benchAction } = await import("./actions/bench.ts");
+      finish(await benchAction({ api: await api(), terminal, request: { ...options, batches: batch, checkpoint }, file: json }));
     });
 }
 

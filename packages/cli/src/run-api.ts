@@ -1,4 +1,5 @@
 import type { Kernel, Reporter } from "@deft-js/core";
+import type { BenchReport } from "./tables/bench-table.ts";
 import type { DensityReport } from "./tables/density-table.ts";
 
 /** A run as `deft run` asks for it. */
@@ -43,6 +44,24 @@ export interface PredictRequest {
   readonly beams?: number;
   /** Takes the text of one row as it grows, for a person to read. */
   readonly onText?: (piece: string) => void;
+}
+
+/** What is to be timed. */
+export interface BenchRequest {
+  readonly checkpoint: string;
+  readonly adapter?: string;
+  readonly backend?: string;
+  readonly offline?: boolean;
+  /** Rows of a batch: one measurement each. */
+  readonly batches?: readonly number[];
+  /** Tokens of a row. */
+  readonly seq?: number;
+  /** Tokens that a language model generates. */
+  readonly tokens?: number;
+  /** Repetitions; the shortest counts. */
+  readonly iters?: number;
+  /** Whether a forward pass is timed by kernel as well. */
+  readonly profile?: boolean;
 }
 
 /** An adapter folder that is to be written in another layout. */
@@ -103,6 +122,7 @@ export interface RunApi {
   inspectFolder(path: string): Promise<readonly FolderReport[]>;
   convertAdapter(request: ConvertRequest): Promise<void>;
   exportCheckpoint(request: ExportRequest): Promise<void>;
+  benchCheckpoint(request: BenchRequest): Promise<BenchReport>;
   measureDensity(request: DensityRequest): Promise<DensityReport>;
   predictTexts(request: PredictRequest): AsyncIterable<{ readonly text: string; readonly label: string; readonly probabilities: Readonly<Record<string, number>> } | { readonly text: string; readonly generated: string }>;
 }

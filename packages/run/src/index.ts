@@ -4,6 +4,7 @@ export type { AdapterLayoutId, AdapterRecord } from "./adapter/record.ts";
 export { saveAdapters, type SaveAdapterOptions } from "./adapter/save.ts";
 export { cpuBackend } from "./backend/cpu.ts";
 export { backendReport, startBackend, type BackendReport, type StartBackendOptions } from "./backend/start.ts";
+export { benchCheckpoint, type BenchReport, type BenchRequest, type BenchRow } from "./inspect/bench.ts";
 export { type CheckpointRequest } from "./inspect/checkpoint.ts";
 export { inspectFolder, type AdapterReport, type FolderReport, type ModelReport } from "./inspect/folder.ts";
 export { measureDensity, type DensityReport, type DensityRequest, type DensityShares } from "./inspect/density.ts";

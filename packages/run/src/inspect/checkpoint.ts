@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { DeftError, type Artifact, type HeadKind, type Kernel } from "@deft-js/core";
+import { DeftError, WEIGHT_FORMAT, type Artifact, type HeadKind, type Kernel } from "@deft-js/core";
 import { readJsonObject } from "@deft-js/checkpoint";
 import { parse } from "yaml";
 import { readFile } from "node:fs/promises";
@@ -20,6 +20,8 @@ export interface CheckpointRequest {
   readonly bare?: boolean | undefined;
   readonly backend?: string | undefined;
   readonly offline?: boolean | undefined;
+  /** The id of a weight format, with its default options, or `dense`; as the adapter was trained or the folder holds them when left out. */
+  readonly weights?: string | undefined;
   /** A kernel of one's own; one with the installed plugins when left out. */
   readonly kernel?: Kernel | undefined;
 }
@@ -28,19 +30,28 @@ export interface CheckpointRequest {
 export interface LoadedCheckpoint {
   readonly artifact: Artifact;
   readonly kernel: Kernel;
+  /** The id of the back-end that runs. */
+  readonly backend: string;
   /** deft.json of the adapter, where there is one. */
   readonly record?: AdapterRecord | undefined;
 }
 
 /** Loads what a command looks at. Throws as `openModel` and `startBackend` do; `checkpoint.missing` for a run that has left neither adapter nor model. */
 export async function loadCheckpoint(request: CheckpointRequest): Promise<LoadedCheckpoint> {
-  const { path, adapter, plugins } = await placesOf(request);
-  const kernel = request.kernel ?? (await createKernel({ plugins }));
-  await startBackend({ kernel, id: request.backend });
+  const { path, adapter } = await placesOf(request);
+  const kernel = await kernelFor(request);
+  const { weights: id } = request;
+  const weights = id === undefined || id === "dense" ? id : kernel.create(WEIGHT_FORMAT, id);
+  const backend = await startBackend({ kernel, id: request.backend });
   const record = adapter === undefined ? undefined : await recordIn(adapter);
-  const opened = await openModel(path, { kernel, adapter, offline: request.offline });
+  const opened = await openModel(path, { kernel, adapter, offline: request.offline, weights });
   const artifact = await opened.build({ head: request.bare === true && opened.declaredHead !== "language-model" ? "none" : request.head });
-  return { artifact, kernel, record };
+  return { artifact, kernel, backend, record };
+}
+
+/** The kernel with the plugins that the checkpoint's recipe names and the installed ones. */
+export async function kernelFor(request: CheckpointRequest): Promise<Kernel> {
+  return request.kernel ?? (await createKernel({ plugins: (await placesOf(request)).plugins }));
 }
 
 /** Whether a folder is a run's. */

@@ -1,0 +1,51 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { beforeAll, expect, test } from "vitest";
+import { benchCheckpoint, createKernel, type BenchRow } from "../src/index.ts";
+import { measureVariant } from "../src/inspect/bench-variant.ts";
+import { tempFolder, writeTinyModel } from "./support/tiny.ts";
+
+const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+const MAIN = fileURLToPath(new URL("../../cli/src/main.ts", import.meta.url));
+
+let folder: string;
+const settings = { batches: [1, 3], seq: 8, tokens: 4, iters: 1, backend: "cpu" } as const;
+
+beforeAll(async () => {
+  folder = await writeTinyModel(join(tempFolder(), "tiny"), await createKernel());
+});
+
+test("the command writes a row for each variant and batch size, dense first", () => {
+  const file = join(folder, "..", "rows.json");
+  const args = ["bench", folder, "--batch", "1,3", "--seq", "8", "--iters", "1", "--backend", "cpu", "--profile", "--json", file];
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--conditions=@deft-js/source", "--import", TSX, MAIN, ...args], { encoding: "utf8" });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  const rows = JSON.parse(readFileSync(file, "utf8")) as BenchRow[];
+  const variants = [...new Set(rows.map(({ variant }) => variant))];
+  expect(variants[0]).toBe("dense");
+  expect(variants).toEqual(expect.arrayContaining(["sparse", "nf4", "int8"]));
+  expect(rows.map(({ variant, batch }) => [variant, batch])).toEqual(variants.flatMap((variant) => [[variant, 1], [variant, 3]]));
+  for (const row of rows) {
+    expect(Object.keys(row)).toEqual(["variant", "batch", "ms", "ratio", "peak_rss_mb"]);
+    for (const value of [row.ms, row.ratio, row.peak_rss_mb]) expect(value).toBeGreaterThan(0);
+    const dense = rows.find(({ variant, batch }) => variant === "dense" && batch === row.batch)!;
+    expect(row.ratio).toBeCloseTo(row.ms / dense.ms, 10);
+  }
+  expect(stdout).toMatch(/^variant +batch +ms +ratio +peak MB\n/);
+  expect(stdout).toMatch(/\ndense, one forward pass of batch 1\n[^]*between kernels/);
+}, 180_000);
+
+test("a variant's weights are held in its format", async () => {
+  expect(await measureVariant({ checkpoint: folder, ...settings }, {})).toMatchObject({ backend: "cpu", formats: ["dense"], times: [{ batch: 1 }, { batch: 3 }] });
+  expect((await measureVariant({ checkpoint: folder, ...settings }, { weights: "int8" })).formats).toContain("int8");
+});
+
+test("rows longer than the model's positions and bad settings are refused", async () => {
+  await expect(measureVariant({ checkpoint: folder, ...settings, seq: 33 }, {})).rejects.toMatchObject({ code: "options.invalid", message: "bench: a row must fit the model's 32 positions, got 33 tokens. Lower seq or tokens." });
+  await expect(benchCheckpoint({ checkpoint: folder, batches: [] })).rejects.toMatchObject({ code: "options.invalid" });
+  await expect(benchCheckpoint({ checkpoint: folder, batches: [0] })).rejects.toMatchObject({ code: "options.invalid" });
+  await expect(benchCheckpoint({ checkpoint: folder, iters: 0.5 })).rejects.toMatchObject({ code: "options.invalid" });
+});
