@@ -2,8 +2,8 @@
 const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "model-family": { bert: "model-bert", roberta: "model-bert", t5: "model-t5", mt5: "model-t5", opt: "model-opt" },
   "peft-method": { lora: "peft-lora", adapter: "peft-adapter", prompt: "peft-prompt", prefix: "peft-prefix", ia3: "peft-ia3", bitfit: "peft-bitfit", dora: "peft-dora", gates: "ada-deft" },
-  "loss-term": { density: "density-loss" },
-  meter: { density: "density-loss" },
+  "loss-term": { density: "density-loss", "gated-density": "ada-deft" },
+  meter: { density: "density-loss", energy: "energy", gates: "ada-deft" },
   execution: { sparse: "sparse-execution", threshold: "sparse-execution", "top-k": "sparse-execution" },
   task: { glue: "task-glue", text: "task-text", squad: "task-squad" },
   "weight-format": { nf4: "quantization", fp4: "quantization", int8: "quantization" },
