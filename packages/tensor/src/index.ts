@@ -16,6 +16,7 @@ export { adamWStep, squaredNorm, type AdamWParameter, type AdamWStep } from "./o
 export { quantizedLinear } from "./ops/quantized-linear.ts";
 export { mean, softmax, sum, type ReduceOptions } from "./ops/reduce.ts";
 export { skipSmall, sparseLinear, type SkipOptions, type SparseDecision, type SparseLinearOptions } from "./ops/sparse.ts";
+export { keepSelected, selectedLinear, type SelectedLinearOptions } from "./ops/selected.ts";
 export { broadcastTo, concat, reshape, slice, transpose } from "./ops/shape.ts";
 export { checkQuantizedMatrix, dequantizedRows, quantizedBytes, scaleOf, type BlockScales, type QuantizedMatrix } from "./quantized-matrix.ts";
 export { profileKernels, profileTable, type KernelProfile, type KernelTime } from "./profile.ts";

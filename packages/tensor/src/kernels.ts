@@ -24,6 +24,11 @@ export interface KernelTable {
    * Out: y, and [2]: the share (of a sample of rows where that settled it) and 1 when zeros were skipped.
    */
   DeftSparseLinear: { transposed: boolean; frozen: boolean; breakEven: number; threshold: number; keep: number };
+  /**
+   * y_j = x·W_j + b_j where |s_j| > threshold, 0 elsewhere, with W [dOut, dIn]. Outputs that are not wanted are left out where the share of wanted ones is at most `breakEven`;
+   * otherwise the product is dense and they are put to 0. In: x [rows, dIn], weight, select s [rows, dOut], bias? [dOut]. Out: y, and [2]: the share, and 1 when outputs were left out.
+   */
+  DeftSelectedLinear: { frozen: boolean; breakEven: number; threshold: number };
   /** db = Σ_rows dy. In: dy [rows, n]. Out: [n]. */
   DeftRowSum: Record<string, never>;
   /** y = base + s·(x·A)·B. In: x [rows, dIn], base [rows, dOut], down A [dIn, r], up B [r, dOut]. Out: y, x·A [rows, r]. */

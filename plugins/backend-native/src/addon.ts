@@ -53,6 +53,7 @@ export interface Addon {
   pack(transposed: boolean, k: number, n: number, weight: Floats): PackedWeight | undefined;
   unpack(transposed: boolean, k: number, n: number, packed: PackedWeight, weight: Floats): void;
   sparseLinear(breakEven: number, threshold: number, keep: number, transposed: boolean, rows: number, dIn: number, dOut: number, x: Floats, weight: Floats, packed: PackedWeight | null, bias: Floats, y: Floats, decision: Floats): void;
+  selectedLinear(breakEven: number, threshold: number, rows: number, dIn: number, dOut: number, x: Floats, weight: Floats, packed: PackedWeight | null, select: Floats, bias: Floats, y: Floats, decision: Floats): void;
   release(packed: PackedWeight): void;
   activation(kind: number, n: number, x: Floats, y: Floats): void;
   activationGradient(kind: number, epsilon: number, rows: number, n: number, x: Floats, y: Floats, dy: Floats, weights: Floats, dx: Floats): void;

@@ -26,40 +26,63 @@ export function breakEvenOf(points: readonly BreakEvenPoint[]): BreakEven {
   };
 }
 
+/** A product that may leave neurons out, for measuring: with a share of active neurons, and densely. */
+export interface SkippingProduct {
+  /** Its inputs for so many tokens and a share of active neurons. */
+  inputs(rng: ops.Rng, size: { readonly rows: number; readonly weight: ops.Tensor }, density: number): readonly [ops.Tensor, ops.Tensor?];
+  dense(inputs: readonly [ops.Tensor, ops.Tensor?], weight: ops.Tensor): ops.Tensor;
+  skipping(inputs: readonly [ops.Tensor, ops.Tensor?], weight: ops.Tensor, onDecision?: (decision: ops.SparseDecision) => void): ops.Tensor;
+}
+
+/** The down-projection's: W [dFf, dModel], rows at zeros of the input are left out. */
+export const SKIPPING_INPUTS: SkippingProduct = {
+  inputs: (rng, { rows, weight }, density) => [someActive(rng, rows * (weight.shape[0] ?? 0), density, [rows, weight.shape[0] ?? 0])],
+  dense: ([x], weight) => ops.linear(x, weight, { frozen: true }),
+  skipping: ([x], weight, onDecision) => ops.sparseLinear(x, weight, { frozen: true, breakEven: 1, onDecision }),
+};
+
+/** The up-projection's: W held by rows, [dFf, dModel], outputs that are not selected are left out. */
+export const SKIPPING_OUTPUTS: SkippingProduct = {
+  inputs: (rng, { rows, weight: { shape: [dFf = 0, d = 0] } }, density) => [someActive(rng, rows * d, 1, [rows, d]), someActive(rng, rows * dFf, density, [rows, dFf])],
+  dense: ([x], weight) => ops.linear(x, weight, { transposed: true, frozen: true }),
+  skipping: ([x, select = x], weight, onDecision) => ops.selectedLinear(x, weight, { select, frozen: true, breakEven: 1, onDecision }),
+};
+
 /**
  * Measures the break-even points of a shape: times the dense product and the skipping one at two densities, on the matrices in turn (so that none is warm in the
  * cache when there are several), and takes the density at which both are equal. 0 throughout where the back-end does not skip.
- * @param weights frozen matrices [dIn, dOut] of one shape
+ * @param weights frozen matrices of one shape, as the product takes them
  */
-export function measureBreakEven(weights: readonly ops.Tensor[]): readonly BreakEvenPoint[] {
+export function measureBreakEven(weights: readonly ops.Tensor[], product: SkippingProduct = SKIPPING_INPUTS): readonly BreakEvenPoint[] {
   const [first] = weights;
-  if (first === undefined || !skips(first)) return [{ rows: 1, density: 0 }];
-  return ROWS.map((rows) => ({ rows, density: breakEvenAt(rows, weights) }));
+  if (first === undefined || !skips(first, product)) return [{ rows: 1, density: 0 }];
+  return ROWS.map((rows) => ({ rows, density: breakEvenAt(rows, weights, product) }));
 }
 
-function breakEvenAt(rows: number, weights: readonly ops.Tensor[]): number {
-  const dIn = weights[0]?.shape[0] ?? 0;
+function breakEvenAt(rows: number, weights: readonly ops.Tensor[], product: SkippingProduct): number {
+  const weight = weights[0] as ops.Tensor;
   return ops.scope(() => {
     const rng = new ops.Rng(rows);
-    const [few, many] = [activations(rng, rows, dIn, LOW), activations(rng, rows, dIn, HIGH)];
-    const dense = shortest(weights, (weight) => ops.linear(many, weight, { frozen: true }));
-    const low = shortest(weights, (weight) => ops.sparseLinear(few, weight, { frozen: true, breakEven: 1 }));
-    const high = shortest(weights, (weight) => ops.sparseLinear(many, weight, { frozen: true, breakEven: 1 }));
+    const [few, many] = [product.inputs(rng, { rows, weight }, LOW), product.inputs(rng, { rows, weight }, HIGH)];
+    const dense = shortest(weights, (weight) => product.dense(many, weight));
+    const low = shortest(weights, (weight) => product.skipping(few, weight));
+    const high = shortest(weights, (weight) => product.skipping(many, weight));
     const slope = Math.max((high - low) / (HIGH - LOW), 1e-9);
     const density = LOW + (MARGIN * dense - low) / slope;
     return Math.round(1000 * Math.min(0.95, Math.max(0, density))) / 1000;
   });
 }
 
-/** Whether the back-end leaves rows out at all. */
-function skips(weight: ops.Tensor): boolean {
+/** Whether the back-end leaves anything out at all. */
+export function skips(weight: ops.Tensor, product: SkippingProduct): boolean {
   let skipped = false;
-  ops.scope(() => ops.sparseLinear(ops.zeros([1, weight.shape[0] ?? 0]), weight, { frozen: true, breakEven: 1, onDecision: (decision) => (skipped = decision.skipped) }));
+  ops.scope(() => product.skipping(product.inputs(new ops.Rng(0), { rows: 1, weight }, 0), weight, (decision) => (skipped = decision.skipped)));
   return skipped;
 }
 
-function activations(rng: ops.Rng, rows: number, n: number, density: number): ops.Tensor {
-  return ops.tensor(Float32Array.from({ length: rows * n }, () => (rng.uniform() < density ? rng.uniform() + 0.1 : 0)), [rows, n]);
+/** Zeros, but for a share of values between 0.1 and 1.1. */
+function someActive(rng: ops.Rng, n: number, density: number, shape: readonly number[]): ops.Tensor {
+  return ops.tensor(Float32Array.from({ length: n }, () => (rng.uniform() < density ? rng.uniform() + 0.1 : 0)), shape);
 }
 
 /** The least milliseconds of a call, over the matrices in turn. */

@@ -1,13 +1,11 @@
-import { batchTensors, DeftError, ops, type Execution, type ExecutionContext, type MlpBlock, type Model } from "@deft-js/core";
-import { checked, thresholdSchema, topKSchema, type ThresholdOptions, type TopKOptions } from "./options.ts";
+import type { Execution, ExecutionContext, MlpBlock, Model, ops } from "@deft-js/core";
+import { calibrate, Magnitudes } from "./calibration.ts";
+import { checked, gateThresholdSchema, thresholdSchema, topKSchema, type GateThresholdOptions, type ThresholdOptions, type TopKOptions } from "./options.ts";
 import { chosenBlocks, installSkipping } from "./skipping.ts";
-
-/** Magnitudes of a layer that are kept for its quantile, at most. */
-const SAMPLES = 1 << 18;
 
 /**
  * Neurons with |h| at most a layer's threshold are taken for 0; the threshold is the magnitude above which the given share of the layer's neurons lies on calibration
- * data (TEAL, Liu et al., 2024, arXiv:2408.14690, section 4; CATS, Lee et al., 2024, arXiv:2404.08763, thresholds the gate alone). Not exact.
+ * data (TEAL, Liu et al., 2024, arXiv:2408.14690, section 4). Not exact.
  */
 export function thresholdExecution(options: ThresholdOptions = {}): Execution {
   const chosen = checked("threshold", thresholdSchema, options);
@@ -16,9 +14,30 @@ export function thresholdExecution(options: ThresholdOptions = {}): Execution {
     options: chosen,
     exact: false,
     install: (model, context) => {
-      const thresholds = calibrate(model, chosenBlocks(model, chosen.layers), { ...chosen, context });
+      const blocks = chosenBlocks(model, chosen.layers);
+      const thresholds = layerThresholds("threshold", { ...chosen, model, blocks, context, watch: ({ down }, add) => down.wrap((x, base) => base(seen(x, add)), "pre") });
       const of = (block: MlpBlock): { threshold: number } => ({ threshold: thresholds.get(block.down.path) ?? 0 });
       return Promise.resolve(installSkipping(model, chosen, { of, describe: of }));
+    },
+  };
+}
+
+/**
+ * On gated MLPs f(x·W₀)⊙(x·W₁): neurons with |f(x·W₀)| at most a layer's threshold are taken for 0, so that neither their outputs of W₁ nor their rows of the
+ * down-projection are computed (CATS, Lee et al., 2024, arXiv:2404.08763, section 4). Thresholds are calibrated as those of `threshold`. Not exact.
+ * @throws DeftError on installation, `execution.sites` when no block is gated
+ */
+export function gateThresholdExecution(options: GateThresholdOptions = {}): Execution {
+  const chosen = checked("gate-threshold", gateThresholdSchema, options);
+  return {
+    id: "gate-threshold",
+    options: chosen,
+    exact: false,
+    install: (model, context) => {
+      const blocks = chosenBlocks(model, chosen.layers, "gated");
+      const thresholds = layerThresholds("gate-threshold", { ...chosen, model, blocks, context, watch: ({ activation }, add) => activation.wrap((x, base) => seen(base(x), add), "post") });
+      const gateThreshold = (block: MlpBlock): number => thresholds.get(block.down.path) ?? 0;
+      return Promise.resolve(installSkipping(model, chosen, { of: () => ({}), gateThreshold, describe: (block) => ({ threshold: gateThreshold(block) }) }));
     },
   };
 }
@@ -30,43 +49,24 @@ export function topKExecution(options: TopKOptions = {}): Execution {
   return { id: "top-k", options: chosen, exact: false, install: (model) => Promise.resolve(installSkipping(model, chosen, { of, describe: of })) };
 }
 
-interface Calibration {
+function seen(x: ops.Tensor, add: (values: ops.Tensor) => void): ops.Tensor {
+  add(x);
+  return x;
+}
+
+interface Thresholds {
+  readonly model: Model;
+  readonly blocks: readonly MlpBlock[];
   readonly density: number;
   readonly batches: number;
   readonly context: ExecutionContext;
+  /** Hands on what flows at a block in evaluation. @returns the undo */
+  watch(block: MlpBlock, add: (values: ops.Tensor) => void): () => void;
 }
 
-/** By path of the down-projection: the (1 − density) quantile of |h|. Throws `execution.calibration`. */
-function calibrate(model: Model, blocks: readonly MlpBlock[], { density, batches, context }: Calibration): ReadonlyMap<string, number> {
-  if (context.calibration === undefined) throw new DeftError("execution.calibration", "threshold: needs calibration batches, got none. Give a task or texts to calibrate on, or use top-k.");
-  const seen = new Map(blocks.map(({ down }) => [down.path, { values: [] as Float32Array[], count: 0 }]));
-  const undo = blocks.map(({ down }) =>
-    down.wrap((x, base) => {
-      const sample = seen.get(down.path);
-      if (sample !== undefined && sample.count < SAMPLES) {
-        const values = ops.read(x);
-        sample.values.push(values);
-        sample.count += values.length;
-      }
-      return base(x);
-    }, "pre"),
-  );
-  try {
-    let passes = 0;
-    for (const host of context.calibration()) {
-      if (passes++ === batches) break;
-      ops.scope(() => model.forward(batchTensors(host)));
-    }
-    if (passes === 0) throw new DeftError("execution.calibration", "threshold: needs calibration batches, got an empty pass. Give data.");
-  } finally {
-    for (const off of undo) off();
-  }
-  return new Map([...seen].map(([path, { values }]) => [path, quantile(values, 1 - density)]));
-}
-
-/** The magnitude below or at which the share q of all values lies. */
-function quantile(parts: readonly Float32Array[], q: number): number {
-  const magnitudes = Float32Array.from(parts.flatMap((part) => [...part]), Math.abs).sort();
-  const at = Math.floor(q * magnitudes.length) - 1;
-  return at < 0 ? 0 : (magnitudes[at] ?? 0);
+/** By path of the down-projection: the (1 − density) quantile of the magnitudes that flow there. Throws `execution.calibration`. */
+function layerThresholds(who: string, { model, blocks, density, batches, context, watch }: Thresholds): ReadonlyMap<string, number> {
+  const gathered = new Map(blocks.map((block) => [block, new Magnitudes()]));
+  calibrate({ who, model, batches, context, hooks: () => [...gathered].map(([block, magnitudes]) => watch(block, (values) => magnitudes.add(values))) });
+  return new Map([...gathered].map(([{ down }, magnitudes]) => [down.path, magnitudes.quantile(1 - density)]));
 }

@@ -1,48 +1,63 @@
 import { DeftError, DenseWeight, mlpBlocks, ops, type InstalledExecution, type MlpBlock, type Model, type Site } from "@deft-js/core";
 import { breakEvenOf, measureBreakEven, type BreakEven } from "./break-even.ts";
 import type { BreakEvenPoint, CommonOptions } from "./options.ts";
+import { gateSelections, installSelecting, type Selecting, type SelectingOptions } from "./selecting.ts";
+import { Tally } from "./tally.ts";
 
-/** What was decided at one down-projection. */
-interface Tally {
-  calls: number;
-  skipped: number;
-  density: number;
+/** What an execution skips. */
+export interface Skipping {
+  /** What one layer's down-projection skips besides zeros. */
+  of(block: MlpBlock): ops.SkipOptions;
+  /** What is reported of a layer besides what happened. */
+  describe?(block: MlpBlock): object;
+  /** |gate| up to which a gated block's linear branch is not computed; 0 when left out, which changes nothing since those neurons are multiplied by 0. */
+  gateThreshold?(block: MlpBlock): number;
+  /** Projections of which some outputs alone are computed, in the place of what the gates tell. */
+  readonly projections?: SelectingOptions["projections"] | undefined;
 }
 
-/** What one layer skips besides zeros. */
-export type SkipOf = (block: MlpBlock) => ops.SkipOptions;
-
 /**
- * Puts the skipping product in the place of every down-projection's dense one, nearest to the layer, so that what is attached to it (LoRA, …) stays around it. A
- * layer whose weight is not dense float32, or that is being trained, runs as it is.
+ * Puts the skipping product in the place of every down-projection's dense one, nearest to the layer, so that what is attached to it (LoRA, …) stays around it, and
+ * computes of a gated block's linear branch what its gate lets through. A layer whose weight is not dense float32, or that is being trained, runs as it is.
  * @throws DeftError `execution.sites` when no down-projection matches
  */
-export function installSkipping(model: Model, options: CommonOptions, skip: { readonly of: SkipOf; readonly describe?: (block: MlpBlock) => object }): InstalledExecution {
+export function installSkipping(model: Model, options: CommonOptions, skip: Skipping): InstalledExecution {
   const blocks = chosenBlocks(model, options.layers);
   const points = breakEvenPoints(blocks, options.breakEven);
-  const tallies = new Map(blocks.map((block) => [block, { calls: 0, skipped: 0, density: 0 } satisfies Tally]));
-  const undo = blocks.map((block) => {
+  const tallies = new Map(blocks.map((block) => [block, new Tally()]));
+  const undos = blocks.map((block) => {
     const breakEven = breakEvenOf(points.get(shapeOf(block)) ?? []);
     return block.down.wrap(skippingProduct({ site: block.down, breakEven, skip: skip.of(block), tally: tallies.get(block) as Tally }), "pre");
   });
+  const selecting = installInputs(model, blocks, options, skip);
   return {
-    uninstall: () => undo.forEach((off) => off()),
+    uninstall: () => [...undos, selecting.undo].forEach((off) => off()),
     report: () => ({
       breakEven: Object.fromEntries(points),
+      ...(selecting.breakEven.size === 0 ? {} : { upBreakEven: Object.fromEntries(selecting.breakEven) }),
       layers: blocks.map((block) => {
-        const { calls, skipped, density } = tallies.get(block) as Tally;
-        return { path: block.down.path, stack: block.stack, layer: block.layer, ...skip.describe?.(block), calls, skipped, density: calls === 0 ? null : density / calls };
+        const inputs = [block.up, block.gate].flatMap((site) => (site === undefined ? [] : (selecting.tally(site) ?? [])));
+        return { path: block.down.path, stack: block.stack, layer: block.layer, ...skip.describe?.(block), ...(tallies.get(block) as Tally).report(), ...(inputs[0] === undefined ? {} : { up: inputs[0].report() }) };
       }),
     }),
   };
 }
 
-/** The MLP blocks whose down-projections match. Throws `execution.sites`. */
-export function chosenBlocks(model: Model, layers: string | undefined): readonly MlpBlock[] {
-  const all = mlpBlocks(model);
+function installInputs(model: Model, blocks: readonly MlpBlock[], { upBreakEven }: CommonOptions, { gateThreshold = () => 0, projections }: Skipping): Selecting {
+  if (projections !== undefined) return installSelecting({ model, projections, points: upBreakEven, harmless: false });
+  const gated = gateSelections(blocks, gateThreshold);
+  const harmless = blocks.every((block) => gateThreshold(block) === 0);
+  const selecting = installSelecting({ model, projections: gated.projections, points: upBreakEven, harmless });
+  if (selecting.breakEven.size === 0) gated.undo(); // nothing asks: the activation stays one step with its projection
+  return { ...selecting, undo: () => [selecting.undo, gated.undo].forEach((off) => off()) };
+}
+
+/** The MLP blocks whose down-projections match; of them those with a gate, where that is asked for. Throws `execution.sites`. */
+export function chosenBlocks(model: Model, layers: string | undefined, kind: "all" | "gated" = "all"): readonly MlpBlock[] {
+  const all = mlpBlocks(model).filter(({ gate }) => kind === "all" || gate !== undefined);
   const chosen = all.filter(({ down }) => layers === undefined || down.path.search(new RegExp(layers)) >= 0);
   if (chosen.length > 0) return chosen;
-  throw new DeftError("execution.sites", `sparse execution: ${layers === undefined ? "the model must have MLP blocks" : `/${layers}/ must match a down-projection`}, got none. Known: ${all.map(({ down }) => down.path).join(", ") || "none"}.`);
+  throw new DeftError("execution.sites", `sparse execution: ${layers === undefined ? `the model must have ${kind === "all" ? "" : "gated "}MLP blocks` : `/${layers}/ must match a down-projection`}, got none. Known: ${all.map(({ down }) => down.path).join(", ") || "none"}.`);
 }
 
 interface Product {
@@ -53,11 +68,6 @@ interface Product {
 }
 
 function skippingProduct({ site, breakEven, skip, tally }: Product): Parameters<Site<"linear">["wrap"]>[0] {
-  const onDecision = ({ density, skipped }: ops.SparseDecision): void => {
-    tally.calls++;
-    tally.density += density;
-    if (skipped) tally.skipped++;
-  };
   const isExact = skip.threshold === undefined && skip.keep === undefined;
   return (x, base, { training }) => {
     const { weight, bias } = site;
@@ -65,7 +75,7 @@ function skippingProduct({ site, breakEven, skip, tally }: Product): Parameters<
     if (!(weight instanceof DenseWeight)) return base(ops.skipSmall(x, skip));
     const point = breakEven(x.size / Math.max(1, x.shape.at(-1) ?? 1));
     if (isExact && point === 0) return base(x);
-    return ops.sparseLinear(x, weight.variable.value, { ...skip, bias: bias?.value, frozen: !weight.variable.trainable, breakEven: point, onDecision });
+    return ops.sparseLinear(x, weight.variable.value, { ...skip, bias: bias?.value, frozen: !weight.variable.trainable, breakEven: point, onDecision: tally.add });
   };
 }
 

@@ -4,7 +4,7 @@ const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "peft-method": { lora: "peft-lora", adapter: "peft-adapter", prompt: "peft-prompt", prefix: "peft-prefix", ia3: "peft-ia3", bitfit: "peft-bitfit", dora: "peft-dora", gates: "ada-deft" },
   "loss-term": { density: "density-loss", "gated-density": "ada-deft" },
   meter: { density: "density-loss", energy: "energy", gates: "ada-deft" },
-  execution: { sparse: "sparse-execution", threshold: "sparse-execution", "top-k": "sparse-execution" },
+  execution: { sparse: "sparse-execution", threshold: "sparse-execution", "top-k": "sparse-execution", "gate-threshold": "sparse-execution", predictor: "sparse-execution" },
   task: { glue: "task-glue", text: "task-text", squad: "task-squad" },
   "weight-format": { nf4: "quantization", fp4: "quantization", int8: "quantization" },
   "weight-layout": { bitsandbytes: "quantization" },

@@ -6,7 +6,7 @@ import * as ref from "./reference.ts";
 import type { Values } from "./reference.ts";
 import { quantizedCases } from "./quantized-cases.ts";
 import type { OpCase } from "./run.ts";
-import { sparseCases } from "./sparse-cases.ts";
+import { selectedCases, sparseCases } from "./sparse-cases.ts";
 
 type Tensors = Readonly<Record<string, Tensor>>;
 const t = (inputs: Tensors, name: string): Tensor => inputs[name] as Tensor;
@@ -211,5 +211,5 @@ function shapeCases(): OpCase[] {
 
 /** Every op with a gradient, on sizes that catch vector tails, tiles, padding and broadcasting. */
 export function opCases(): readonly OpCase[] {
-  return [...linearCases(), ...quantizedCases(), ...sparseCases(), ...activationCases(), ...densityCases(), ...normCases(), ...attentionCases(), ...lossCases(), ...elementwiseCases(), ...shapeCases()];
+  return [...linearCases(), ...quantizedCases(), ...sparseCases(), ...selectedCases(), ...activationCases(), ...densityCases(), ...normCases(), ...attentionCases(), ...lossCases(), ...elementwiseCases(), ...shapeCases()];
 }

@@ -1,4 +1,4 @@
-import { sparseLinear, type SkipOptions } from "@deft-js/tensor";
+import { selectedLinear, sparseLinear, tensor, type SkipOptions } from "@deft-js/tensor";
 import * as ref from "./reference.ts";
 import type { Values } from "./reference.ts";
 import type { OpCase } from "./run.ts";
@@ -17,6 +17,24 @@ export function sparseCases(): OpCase[] {
         values: { x: withZeros(m * k) },
         op: ({ x, w, b }) => sparseLinear(x as never, w as never, { ...skip, bias: b, breakEven }),
         reference: ({ x = [], w = [], b }) => ref.linear(counted(x, k, skip), w, b, [m, k, n]),
+      })),
+    ),
+  );
+}
+
+/** Products of which each row wants some outputs: those whose selector is not 0, or is larger than a threshold; the others left out (break-even 1) and not (0). */
+export function selectedCases(): OpCase[] {
+  return SIZES.flatMap(([m, k, n]) =>
+    [0, 0.7].flatMap((threshold) =>
+      [1, 0].map((breakEven): OpCase => ({
+        name: `selectedLinear ${m}×${k}×${n} above ${threshold} break-even ${breakEven}`,
+        inputs: { x: [m, k], w: [n, k], b: [n] },
+        op: ({ x, w, b }) => selectedLinear(x as never, w as never, { select: tensor(withZeros(m * n), [m, n]), threshold, bias: b, breakEven }),
+        reference: ({ x = [], w = [], b }) => {
+          const transposed = Array.from({ length: k * n }, (_, i) => w[(i % n) * k + Math.floor(i / n)] ?? NaN);
+          const select = withZeros(m * n);
+          return ref.linear(x, transposed, b, [m, k, n]).map((y, i) => (Math.abs(select[i] ?? NaN) > threshold ? y : 0));
+        },
       })),
     ),
   );

@@ -90,6 +90,8 @@ struct Kernels {
   i64 (*count_active)(const float* x, i64 n, float threshold);
   i64 (*list_active)(const float* x, i64 n, float threshold, Active* list);
   void (*sparse_columns)(const ActiveRow* rows, i64 count, const float* w, i64 ldw, i64 columns, const float* bias, float* y, i64 ldy, Gather);
+  // selected.cpp, one thread: y[at[i]·ldy] = start + w·x[at[i]] over n entries, for the `count` rows of x that `at` names
+  void (*selected_rows)(const float* w, const float* x, i64 n, const i32* at, i64 count, float start, float* y, i64 ldy);
 };
 
 extern const Kernels kernels_portable;

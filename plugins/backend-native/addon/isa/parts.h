@@ -34,6 +34,7 @@ bool quantized_few_rows(const QuantizedMatrix&, const float*, const float*, floa
 i64 count_active(const float*, i64, float);
 i64 list_active(const float*, i64, float, Active*);
 void sparse_columns(const ActiveRow*, i64, const float*, i64, i64, const float*, float*, i64, Gather);
+void selected_rows(const float*, const float*, i64, const i32*, i64, float, float*, i64);
 
 }  // namespace DEFT_ISA
 }  // namespace deft

@@ -3,6 +3,7 @@ import type { FusedKernel } from "../kernel.ts";
 import { activation, activationGradient, densityPenalty, densityPenaltyGradient, dropout } from "./activation.ts";
 import { attention, attentionGradient } from "./attention.ts";
 import { linear, linearInputGradient, linearWeightGradient, lowRank, lowRankGradient, rowSum } from "./linear.ts";
+import { selectedLinear } from "./selected.ts";
 import { sparseLinear } from "./sparse.ts";
 import { norm, normGradient } from "./norm.ts";
 import { quantizedLinear, quantizedLinearInputGradient } from "./quantized.ts";
@@ -16,6 +17,7 @@ export const FUSED: { readonly [N in KernelName]: FusedKernel<N> } = {
   DeftQuantizedLinear: quantizedLinear,
   DeftQuantizedLinearInputGradient: quantizedLinearInputGradient,
   DeftSparseLinear: sparseLinear,
+  DeftSelectedLinear: selectedLinear,
   DeftRowSum: rowSum,
   DeftLowRank: lowRank,
   DeftLowRankGradient: lowRankGradient,

@@ -1,0 +1,62 @@
+import { batchTensors, DeftError, ops, type ExecutionContext, type Model } from "@deft-js/core";
+
+/** A pass over calibration batches. */
+export interface CalibrationPass {
+  /** Who speaks in errors. */
+  readonly who: string;
+  readonly model: Model;
+  readonly batches: number;
+  readonly context: ExecutionContext;
+  /** Puts the hooks on that look at what flows; told of the batch that comes before each. */
+  hooks(): readonly (() => void)[];
+  onBatch?(batch: number): void;
+}
+
+/** Runs the model over the first batches with hooks on. @returns how many there were. Throws `execution.calibration` when there are none. */
+export function calibrate({ who, model, batches, context, hooks, onBatch }: CalibrationPass): number {
+  if (context.calibration === undefined) throw new DeftError("execution.calibration", `${who}: needs calibration batches, got none. Give a task or texts to calibrate on, or use top-k.`);
+  const undos = hooks();
+  let passes = 0;
+  try {
+    for (const host of context.calibration()) {
+      if (passes === batches) break;
+      onBatch?.(passes);
+      passes++;
+      ops.scope(() => void model.forward(batchTensors(host)));
+    }
+  } finally {
+    for (const off of undos) off();
+  }
+  if (passes === 0) throw new DeftError("execution.calibration", `${who}: needs calibration batches, got an empty pass. Give data.`);
+  return passes;
+}
+
+/** Magnitudes of a layer that are kept for its quantile, at most. */
+const SAMPLES = 1 << 18;
+
+/** |values| of one layer, gathered up to a number. */
+export class Magnitudes {
+  readonly #parts: Float32Array[] = [];
+  #count = 0;
+
+  add(x: ops.Tensor): void {
+    if (this.#count >= SAMPLES) return;
+    const values = ops.read(x);
+    this.#parts.push(values);
+    this.#count += values.length;
+  }
+
+  /** The magnitude below or at which the share q lies. */
+  quantile(q: number): number {
+    const all = new Float32Array(this.#count);
+    let at = 0;
+    for (const part of this.#parts) for (const value of part) all[at++] = Math.abs(value);
+    return quantileOf(all.sort(), q);
+  }
+}
+
+/** The value of a sorted array below or at which the share q lies; 0 for none. */
+export function quantileOf(sorted: Float32Array, q: number): number {
+  const at = Math.floor(q * sorted.length) - 1;
+  return at < 0 ? 0 : (sorted[Math.min(at, sorted.length - 1)] ?? 0);
+}
