@@ -1,14 +1,16 @@
-/** `npm run demo:pretrain`: makes the embedded checkpoint anew from its recipe. */
+/** `npm run demo:pretrain [-- --model bert|t5]`: makes an embedded checkpoint anew from its recipe. */
 import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { runRecipe } from "@deft-js/run";
-import { EXAMPLE, FOLDER, writeCorpus } from "./data.ts";
+import { demoOf, writeCorpus } from "./data.ts";
 
-await writeCorpus();
-const output = join(FOLDER, "pretrain");
+const demo = demoOf(parseArgs({ options: { model: { type: "string", default: "bert" } } }).values.model);
+await writeCorpus(demo);
+const output = join(demo.folder, "pretrain");
 await rm(output, { recursive: true, force: true });
 await runRecipe({
-  file: join(EXAMPLE, "pretrain.yaml"),
+  file: join(demo.example, "pretrain.yaml"),
   output,
   reporters: [
     {
@@ -23,6 +25,6 @@ await runRecipe({
     },
   ],
 });
-await rm(join(EXAMPLE, "checkpoint"), { recursive: true, force: true });
-await cp(join(output, "model"), join(EXAMPLE, "checkpoint"), { recursive: true });
-console.log("written: examples/demo/checkpoint");
+await rm(join(demo.example, "checkpoint"), { recursive: true, force: true });
+await cp(join(output, "model"), join(demo.example, "checkpoint"), { recursive: true });
+console.log(`written: ${join(demo.example, "checkpoint")}`);
