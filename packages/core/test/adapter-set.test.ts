@@ -91,6 +91,26 @@ describe("AdapterSet", () => {
     expect(ops.memory().tensors).toBe(tensors);
   });
 
+  it("uses a selection until an asynchronous body is done, and refuses to change meanwhile", async () => {
+    const set = new AdapterSet(model);
+    set.add("d", doubled, new ops.Rng(1));
+    set.add("s", shift, new ops.Rng(2));
+    const [plain, alone] = [logits(), set.with("d", logits)];
+    const later = async (): Promise<number[]> => {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      return logits();
+    };
+    const running = set.with("d", later);
+    const changes = [() => set.use("s"), () => set.with("s", logits), () => set.without(), () => set.merge(), () => set.remove("s"), () => set.add("e", shift, new ops.Rng(3)), () => set.dispose()];
+    for (const change of changes) expect(change).toThrow(expect.objectContaining({ code: "adapters.busy", message: expect.stringMatching(/d in use/) }));
+    expect(await running).toEqual(alone);
+    expect([set.used, logits()]).toEqual([[], plain]);
+    await expect(set.with("d", () => Promise.reject(new Error("no")))).rejects.toThrow("no");
+    expect(() => set.with("d", () => { throw new Error("nor"); })).toThrow("nor");
+    expect([set.used, logits()]).toEqual([[], plain]);
+    set.dispose();
+  });
+
   it("refuses what it does not know, what it holds already and what cannot be merged", () => {
     const set = new AdapterSet(model);
     set.add("s", shift, new ops.Rng(1));

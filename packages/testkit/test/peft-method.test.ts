@@ -6,8 +6,8 @@ import { failures } from "./failures.ts";
 
 const batch: HostBatch = { size: 2, seq: 3, inputIds: Int32Array.of(1, 4, 2, 7, 3, 0), attentionMask: Float32Array.of(1, 1, 1, 1, 1, 0), labels: Int32Array.of(2, 0) };
 
-const checks = (flaw?: Flaw): readonly Check[] =>
-  peftMethodChecks({ method: () => diagonal(flaw), model: () => toyModel({ sizes: { layers: 1 } }), batch, identityAtStart: true, merges: true, layouts: ["peft"], readers: [diagonalReader(flaw)] });
+const checks = (flaw?: Flaw, more: { readonly randomStart?: boolean } = {}): readonly Check[] =>
+  peftMethodChecks({ ...more, method: () => diagonal(flaw), model: () => toyModel({ sizes: { layers: 1 } }), batch, identityAtStart: true, merges: true, layouts: ["peft"], readers: [diagonalReader(flaw)] });
 
 /** Which check each flaw must be caught by. */
 const CAUGHT: Readonly<Record<Flaw, string>> = {
@@ -39,6 +39,12 @@ describe("peftMethodChecks", () => {
     const found = await failures(checks(flaw as Flaw));
     expect([...found.keys()]).toContain(name);
     expect(found.get(name)).not.toMatch(/^not a demand/);
+  });
+
+  it("holds a method whose start is promised to be the same for every seed to it", async () => {
+    expect(await failures(checks("unseeded", { randomStart: false }))).toEqual(new Map()); // draws from a generator of its own: the same for every seed
+    const found = await failures(checks(undefined, { randomStart: false }));
+    expect([...found]).toEqual([["starts from the generator alone", expect.stringMatching(/the same values, got others/)]]);
   });
 
   it("has a flaw for every check", () => expect(new Set(Object.values(CAUGHT))).toEqual(new Set(checks().map(({ name }) => name))));

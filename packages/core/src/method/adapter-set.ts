@@ -27,6 +27,8 @@ export class AdapterSet {
   readonly #overlays: Overlays = new Map();
   #used: readonly string[] = [];
   #merged: Merged | undefined;
+  /** What an asynchronous `with` uses until its promise settles. */
+  #awaited: readonly string[] | undefined;
 
   constructor(model: Model) {
     this.#model = model;
@@ -49,10 +51,10 @@ export class AdapterSet {
 
   /**
    * Attaches a method under a name, not in use yet.
-   * @throws DeftError `adapters.name` when the name is taken, `adapters.merged` while merged, and what the method throws
+   * @throws DeftError `adapters.name` when the name is taken, `adapters.merged` while merged, `adapters.busy`, and what the method throws
    */
   add(name: string, method: PeftMethod, rng: Rng): Attachment {
-    this.#checkUnmerged("add");
+    this.#checkFree("add");
     if (this.#held.has(name)) throw new DeftError("adapters.name", `adapters: names must be unique, got ${name} twice. Choose another or remove the first.`);
     return this.#attach(name, method, rng);
   }
@@ -64,10 +66,10 @@ export class AdapterSet {
 
   /**
    * Uses these alone, the later around the earlier.
-   * @throws DeftError `adapters.name` for a name that is unknown or comes twice, `adapters.merged` while merged
+   * @throws DeftError `adapters.name` for a name that is unknown or comes twice, `adapters.merged` while merged, `adapters.busy`
    */
   use(names: string | readonly string[]): void {
-    this.#checkUnmerged("use");
+    this.#checkFree("use");
     const chosen = [names].flat();
     const twice = chosen.find((name, i) => chosen.indexOf(name) !== i);
     if (twice !== undefined) throw new DeftError("adapters.name", `adapters: each may be used once, got ${twice} twice. Name it once.`);
@@ -77,25 +79,40 @@ export class AdapterSet {
     this.#used = chosen;
   }
 
-  /** Uses none: the model is as if nothing were attached. @throws DeftError `adapters.merged` while merged */
+  /** Uses none: the model is as if nothing were attached. @throws DeftError `adapters.merged` while merged, `adapters.busy` */
   without(): void {
     this.use([]);
   }
 
-  /** Uses a selection for one call, then what was in use before. */
+  /**
+   * Uses a selection for one call, then what was in use before. Of an asynchronous body that is when its promise settles: until then the set stays as it is.
+   * @throws DeftError what `use` throws; `adapters.busy` from whatever would change the set before the promise settled
+   */
   with<T>(names: string | readonly string[], body: () => T): T {
     const before = this.#used;
     this.use(names);
+    let result: T;
     try {
-      return body();
-    } finally {
+      result = body();
+    } catch (error) {
       this.use(before);
+      throw error;
     }
+    if (!isPromise(result)) {
+      this.use(before);
+      return result;
+    }
+    this.#awaited = this.#used;
+    const done = (): void => {
+      this.#awaited = undefined;
+      this.use(before);
+    };
+    return Promise.resolve(result).finally(done) as T;
   }
 
-  /** Detaches one. @throws DeftError `adapters.name`, `adapters.merged` while merged */
+  /** Detaches one. @throws DeftError `adapters.name`, `adapters.merged` while merged, `adapters.busy` */
   remove(name: string): void {
-    this.#checkUnmerged("remove");
+    this.#checkFree("remove");
     this.#of(name).attachment.detach();
     this.#held.delete(name);
     this.#used = this.#used.filter((other) => other !== name);
@@ -103,10 +120,10 @@ export class AdapterSet {
 
   /**
    * Folds those in use into one matrix for each linear layer, in the order of their use. The model's own weights stay beside them for `unmerge`, in their format.
-   * @throws DeftError `adapters.merge` when one in use cannot be merged, `adapters.merged`, and what a merge throws: nothing has changed then
+   * @throws DeftError `adapters.merge` when one in use cannot be merged, `adapters.merged`, `adapters.busy`, and what a merge throws: nothing has changed then
    */
   merge(): void {
-    this.#checkUnmerged("merge");
+    this.#checkFree("merge");
     const stuck = this.#used.find((name) => this.get(name).merge === undefined);
     if (stuck !== undefined) throw new DeftError("adapters.merge", `adapters: all that are in use must be mergeable, got ${stuck} (${this.get(stuck).method.id}). Use the others alone.`);
     const names = this.#used;
@@ -162,7 +179,12 @@ export class AdapterSet {
     return held;
   }
 
-  #checkUnmerged(what: string): void {
+  #checkFree(what: string): void {
+    if (this.#awaited !== undefined) throw new DeftError("adapters.busy", `adapters: ${what} must wait for what was begun with ${this.#awaited.join(", ") || "none"} in use, got it before its promise settled. Await it first.`);
     if (this.#merged !== undefined) throw new DeftError("adapters.merged", `adapters: ${what} needs them unmerged, got ${this.#merged.names.join(", ") || "them"} merged. Call unmerge first.`);
   }
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | undefined)?.then === "function";
 }
