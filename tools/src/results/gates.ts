@@ -11,7 +11,7 @@ const TASKS = {
   "SST-2": { model: "bert-mini-relu", task: sst2(), lora: { rank: 8, alpha: 16 }, training: { epochs: 1, batchSize: 32, optimizer: { adamw: { learningRate: 3e-4, warmupRatio: 0.06 } } }, shown: ["accuracy"] },
   SQuAD: {
     model: "t5-mini", task: { squad: { train: join(resolve(options.data), "squad2.subset.json"), evaluationFraction: 0.34 } }, lora: { rank: 16, alpha: 32, target: "\\.(q|k|v|o|wi|wo)$" },
-    training: { epochs: 10, batchSize: 16, clipNorm: 1, dropout: false, evaluateEvery: "never", optimizer: { adamw: { learningRate: 1e-3, warmupRatio: 0.06 } } }, shown: ["exactMatch", "f1"],
+    training: { epochs: 6, batchSize: 16, clipNorm: 1, dropout: false, evaluateEvery: "never", optimizer: { adamw: { learningRate: 1e-3, warmupRatio: 0.06 } } }, shown: ["exactMatch", "f1"],
   },
 } as const;
 
