@@ -30,6 +30,7 @@ const BY_AREA: Readonly<Record<string, number>> = {
   recipe: EXIT_CODES.recipe,
   evaluate: EXIT_CODES.recipe,
   execution: EXIT_CODES.recipe,
+  report: EXIT_CODES.recipe,
   pretrain: EXIT_CODES.recipe,
   export: EXIT_CODES.recipe,
   "early-stopping": EXIT_CODES.recipe,

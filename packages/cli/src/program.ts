@@ -33,6 +33,7 @@ export function program(context: ProgramContext): Command {
   addDensity(deft, context);
   addPredict(deft, context);
   addBench(deft, context);
+  addReport(deft, context);
   addFolders(deft, context);
   addInspection(deft, context);
   return deft;
@@ -147,6 +148,17 @@ function addFolders(deft: Command, { terminal, api, finish }: ProgramContext): v
     .action(async (checkpoint: string, output: string, options: Omit<ExportRequest, "checkpoint" | "output">) => {
       const { exportAction } = await import("./actions/convert.ts");
       finish(await exportAction({ api: await api(), terminal, request: { ...options, checkpoint, output } }));
+    });
+}
+
+function addReport(deft: Command, { terminal, api, finish }: ProgramContext): void {
+  deft
+    .command("report <run...>")
+    .description("write one HTML file about finished runs: one, or several side by side")
+    .option("--out <file>", "the file (default: report.html in the folder of a single run, here for several)")
+    .action(async (folders: string[], { out }: { out?: string }) => {
+      const { reportAction } = await import("./actions/report.ts");
+      finish(await reportAction({ api: await api(), terminal, request: { folders, ...(out !== undefined && { file: out }) } }));
     });
 }
 

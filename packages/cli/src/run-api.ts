@@ -64,6 +64,14 @@ export interface BenchRequest {
   readonly profile?: boolean;
 }
 
+/** Runs that are to be reported, side by side. */
+export interface ReportRequest {
+  /** Run folders. */
+  readonly folders: readonly string[];
+  /** `report.html` in the folder of a single run, in the working directory otherwise, when left out. */
+  readonly file?: string;
+}
+
 /** An adapter folder that is to be written in another layout. */
 export interface ConvertRequest {
   readonly input: string;
@@ -122,6 +130,8 @@ export interface RunApi {
   inspectFolder(path: string): Promise<readonly FolderReport[]>;
   convertAdapter(request: ConvertRequest): Promise<void>;
   exportCheckpoint(request: ExportRequest): Promise<void>;
+  /** @returns the file that was written */
+  reportRuns(request: ReportRequest): Promise<string>;
   benchCheckpoint(request: BenchRequest): Promise<BenchReport>;
   measureDensity(request: DensityRequest): Promise<DensityReport>;
   predictTexts(request: PredictRequest): AsyncIterable<{ readonly text: string; readonly label: string; readonly probabilities: Readonly<Record<string, number>> } | { readonly text: string; readonly generated: string }>;

@@ -57,6 +57,7 @@ export async function deft(argv: readonly string[], api: Partial<RunApi> = {}, a
     createKernel: refuse("createKernel"),
     backendReport: refuse("backendReport"),
     recipeJsonSchema: refuse("recipeJsonSchema"),
+    reportRuns: refuse("reportRuns"),
     benchCheckpoint: refuse("benchCheckpoint"),
     measureDensity: refuse("measureDensity"),
     predictTexts: refuse("predictTexts"),

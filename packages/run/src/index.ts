@@ -22,6 +22,7 @@ export { parseRecipe, type RawRecipe } from "./recipe/parse.ts";
 export { recipeJsonSchema, recipeSchema, type RecipeContent } from "./recipe/schema.ts";
 export { createRun, type CreateRunOptions, type Run } from "./run/create-run.ts";
 export { fileCheckpoints } from "./run/checkpoints.ts";
+export { reportRuns, type ReportRequest } from "./run/report.ts";
 export { runRecipe, type RunRequest, type RunResult } from "./run/run-recipe.ts";
 export { evaluate, type EvaluateStageOptions } from "./stages/evaluate.ts";
 export { exportTo, type ExportOptions } from "./stages/export.ts";

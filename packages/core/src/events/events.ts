@@ -1,6 +1,6 @@
 /** One observation of a run: plain frozen data, never tensors. Times are milliseconds since the epoch. */
 export type RunEvent =
-  | { readonly type: "run.started"; readonly time: number; readonly seed: number; readonly backend: string; readonly folder?: string | undefined }
+  | RunStarted
   | { readonly type: "stage.started"; readonly time: number; readonly stage: string; readonly index: number; readonly of: number }
   | TrainingStarted
   | { readonly type: "epoch.started"; readonly time: number; readonly epoch: number; readonly epochs: number }
@@ -11,6 +11,17 @@ export type RunEvent =
   | { readonly type: "stage.completed"; readonly time: number; readonly stage: string; readonly index: number; readonly metrics: unknown }
   | { readonly type: "run.completed"; readonly time: number; readonly metrics: unknown }
   | { readonly type: "run.failed"; readonly time: number; readonly code: string; readonly message: string };
+
+/** A run has begun. */
+export interface RunStarted {
+  readonly type: "run.started";
+  readonly time: number;
+  readonly seed: number;
+  readonly backend: string;
+  readonly folder?: string | undefined;
+  /** By name: Node, core and every plugin that is loaded. */
+  readonly versions?: Readonly<Record<string, string>> | undefined;
+}
 
 /** Training is about to begin: what will be trained and for how long. */
 export interface TrainingStarted {

@@ -9,6 +9,7 @@ const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "weight-format": { nf4: "quantization", fp4: "quantization", int8: "quantization" },
   "weight-layout": { bitsandbytes: "quantization" },
   stage: { quantize: "quantization", prune: "pruning", gate: "ada-deft" },
+  reporter: { html: "report-html" },
   backend: { native: "backend-native", wasm: "backend-wasm", webgpu: "backend-webgpu", "node-gpu": "backend-node-gpu" },
 };
 

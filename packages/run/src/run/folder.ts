@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, openSync, readdirSync, rmSync, writeSync, closeSync } from "node:fs";
+import { existsSync, mkdirSync, openSync, readdirSync, readSync, fstatSync, rmSync, writeSync, closeSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DeftError, type Reporter } from "@deft-js/core";
 
@@ -39,7 +39,8 @@ export function eventsFile(folder: string): Reporter {
   return {
     id: "events-file",
     connect: ({ events }) => {
-      const file = openSync(join(folder, EVENTS_FILE), "a");
+      const file = openSync(join(folder, EVENTS_FILE), "a+");
+      if (endsCut(file)) writeSync(file, "\n"); // the run was killed and is resumed: its cut event must not spoil the next
       const subscription = events.subscribe((event) => writeSync(file, `${JSON.stringify(event)}\n`));
       return () => {
         subscription.unsubscribe();
@@ -47,4 +48,10 @@ export function eventsFile(folder: string): Reporter {
       };
     },
   };
+}
+
+function endsCut(file: number): boolean {
+  const { size } = fstatSync(file);
+  const last = Buffer.alloc(1);
+  return size > 0 && readSync(file, last, 0, 1, size - 1) === 1 && last.toString() !== "\n";
 }

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { CORE_VERSION, DeftError, type Artifact, type Reporter, type RunEvent } from "@deft-js/core";
+import { CORE_VERSION, DeftError, type Artifact, type Kernel, type Reporter, type RunEvent } from "@deft-js/core";
 import { formatJson, writeFileAtomically } from "@deft-js/checkpoint";
 import { lastValueFrom, of } from "rxjs";
 import { saveAdapters } from "../adapter/save.ts";
@@ -11,6 +11,7 @@ import { finite } from "./checkpoints.ts";
 import { RunContext } from "./context.ts";
 import { ADAPTER_FOLDER, checkFolder, defaultFolder, eventsFile, METRICS_FILE, openFolder, RECIPE_FILE } from "./folder.ts";
 import { prepareArtifact } from "./prepare.ts";
+import { readEvents } from "./recorded-events.ts";
 
 /** A run of a recipe. */
 export interface RunRequest extends RecipeRequest {
@@ -49,7 +50,7 @@ export async function runRecipe(request: RunRequest): Promise<RunResult> {
     await writeText(join(folder, RECIPE_FILE), recipe.text);
     const context = new RunContext({ kernel: recipe.kernel, seed: recipe.content.seed, folder, resume });
     const warnings = [...recipe.warnings, ...skipped];
-    return await new RecipeRun({ recipe, context, folder, backend, warnings, reporters: [...recipe.reporters, ...reporters], signal }).run(artifact);
+    return await new RecipeRun({ recipe, context, folder, backend, warnings, reporters: [...reporters, ...recipe.reporters], signal }).run(artifact);
   } finally {
     artifact.model.dispose();
   }
@@ -80,9 +81,11 @@ class RecipeRun {
   }
 
   async run(artifact: Artifact): Promise<RunResult> {
-    const { context, folder, signal, reporters } = this.#options;
+    const { recipe, context, folder, signal, reporters } = this.#options;
     const command = context.command.bind(context);
-    const disconnects = [eventsFile(folder), ...reporters].map((reporter) => reporter.connect({ events: context.events, command, folder }));
+    const history = context.resume ? await readEvents(folder) : [];
+    const run = { events: context.events, command, folder, recipe: { text: recipe.text, content: recipe.content }, history };
+    const connected = [eventsFile(folder), ...reporters].map((reporter) => ({ id: reporter.id, disconnect: reporter.connect(run) }));
     const stop = (): void => context.command({ type: "stop", reason: "interrupted" });
     signal?.addEventListener("abort", stop);
     try {
@@ -93,7 +96,7 @@ class RecipeRun {
       throw error;
     } finally {
       signal?.removeEventListener("abort", stop);
-      for (const disconnect of disconnects) disconnect();
+      for (const { id, disconnect } of connected.reverse()) this.#disconnect(id, disconnect); // the events file last: it takes the others' warnings
       context.complete();
     }
   }
@@ -101,7 +104,7 @@ class RecipeRun {
   async #stages(first: Artifact): Promise<RunResult> {
     const { recipe, context, folder, backend, warnings, signal } = this.#options;
     const started = Date.now();
-    this.#emit({ type: "run.started", time: started, seed: recipe.content.seed, backend, folder });
+    this.#emit({ type: "run.started", time: started, seed: recipe.content.seed, backend, folder, versions: versionsOf(recipe.kernel) });
     for (const message of warnings) this.#emit({ type: "warning", time: Date.now(), message });
     let artifact = first;
     for (const stage of recipe.stages) {
@@ -118,9 +121,21 @@ class RecipeRun {
     return { folder, metrics };
   }
 
+  #disconnect(id: string, disconnect: () => void): void {
+    try {
+      disconnect();
+    } catch (error) {
+      this.#emit({ type: "warning", time: Date.now(), message: `reporter ${id}: ${error instanceof Error ? error.message : String(error)}` });
+    }
+  }
+
   #emit(event: RunEvent): void {
     this.#options.context.emit(event);
   }
+}
+
+function versionsOf({ plugins }: Kernel): Readonly<Record<string, string>> {
+  return { node: process.versions.node, "@deft-js/core": CORE_VERSION, ...Object.fromEntries(plugins.map(({ name, version }) => [name, version])) };
 }
 
 function checkAborted(signal: AbortSignal | undefined, folder: string): void {

@@ -1,0 +1,60 @@
+import type { RunRecord } from "./record.ts";
+import { recordOf, type Density, type Stack } from "./reports.ts";
+import { densitiesOf, energiesOf, finalGates, finalResults, type Evaluation } from "./timeline.ts";
+
+/** What a run came to, in the figures by which runs are compared. */
+export interface Summary {
+  readonly run: RunRecord;
+  /** DEFT when a density term had weight, ADA-DEFT when blocks had gates, PEFT otherwise. */
+  readonly kind: "PEFT" | "DEFT" | "ADA-DEFT";
+  /** Ids of the attached methods, as the recipe names them. */
+  readonly methods: readonly string[];
+  /** Terms beside the task's loss, with their last weight. */
+  readonly terms: readonly { readonly name: string; readonly weight: number }[];
+  readonly trainable: number | undefined;
+  readonly total: number | undefined;
+  readonly results: readonly Evaluation[];
+  readonly density: Density | undefined;
+  /** Estimated energy of a zero-skipping machine beside a dense one. */
+  readonly energy: number | undefined;
+  readonly blocks: { readonly skipped: number; readonly of: number } | undefined;
+}
+
+/** Summarises a run. */
+export function summaryOf(run: RunRecord): Summary {
+  const trained = run.stages.findLast(({ training }) => training !== undefined);
+  const step = trained?.steps.at(-1);
+  const terms = Object.keys(step?.terms ?? {}).filter((name) => name !== "task").map((name) => ({ name, weight: step?.weights[name] ?? NaN }));
+  const gates = finalGates(run);
+  const isDense = terms.some(({ name, weight }) => /density/.test(name) && weight > 0);
+  return {
+    run,
+    kind: gates !== undefined ? "ADA-DEFT" : isDense ? "DEFT" : "PEFT",
+    methods: methodsOf(run),
+    terms,
+    trainable: trained?.training?.trainableParameters,
+    total: trained?.training?.totalParameters,
+    results: finalResults(run),
+    density: densitiesOf(run).at(-1)?.density,
+    energy: energiesOf(run).at(-1)?.energy.total.picojoules.ratio ?? undefined,
+    blocks: gates === undefined ? undefined : { skipped: gates.filter(({ skipped }) => skipped).length, of: gates.length },
+  };
+}
+
+/** Mean share of active neurons of a stack's layers, real positions alone. */
+export function stackDensity(density: Density | undefined, stack: Stack): number | undefined {
+  return density?.[stack]?.exact;
+}
+
+/** The methods that the recipe's stages attach. */
+function methodsOf({ recipe }: RunRecord): readonly string[] {
+  const stages = recipe?.content["stages"];
+  return (Array.isArray(stages) ? stages : []).flatMap((stage) =>
+    Object.values(recordOf(stage)).flatMap((options) => [recordOf(options)["peft"]].flat().flatMap((choice) => chosenIds(choice))),
+  );
+}
+
+/** Keys that were not chosen may be there as undefined. */
+function chosenIds(choice: unknown): readonly string[] {
+  return Object.entries(recordOf(choice)).flatMap(([id, options]) => (options === undefined ? [] : [id]));
+}
