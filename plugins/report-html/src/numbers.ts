@@ -1,17 +1,18 @@
 /** What stands for a number that is not there. */
 export const NONE = "–";
 
-/** A number in few characters: 4 decimals, or 3 digits with an exponent when it is very small or large. */
+/** A number in few characters: 4 decimals, or 3 digits with an exponent when it is very small or large; counts beyond that in full. */
 export function short(value: number | undefined): string {
   if (value === undefined || !Number.isFinite(value)) return NONE;
   const size = Math.abs(value);
-  if (value === 0 || (size >= 1e-3 && size < 1e4)) return Number.isInteger(value) ? String(value) : value.toFixed(4);
+  if (value === 0 || (size >= 1e-3 && size < 1e4)) return value.toFixed(4);
   return Number.isInteger(value) && size < 1e9 ? grouped(value) : value.toExponential(2);
 }
 
 /** A value at an axis, without needless digits: 0.05, 1.5e-7. */
 export function tickLabel(value: number): string {
   const size = Math.abs(value);
+  if (!Number.isFinite(value)) return NONE;
   return value === 0 || (size >= 1e-3 && size < 1e5) ? String(Number(value.toPrecision(6))) : String(Number(value.toExponential(2))).replace("e+", "e");
 }
 

@@ -28,7 +28,7 @@ it("tells what the run came to", () => {
   expect(table(whole, "Metrics by stage and split")).toEqual([
     ["stage", "split", "step", "examples", "accuracy", "loss", "encoder density %"],
     ["1 evaluate", "dev", "0", "8", "0.5000", "0.7000", "70.00"],
-    ["2 finetune", "dev", "4", "8", "1", "0.2500", "15.00"],
+    ["2 finetune", "dev", "4", "8", "1.0000", "0.2500", "15.00"],
     ["4 evaluate", "dev", "4", "8", "0.8750", "0.3000", "17.50"],
   ]);
   expect(whole).toContain("completed · 1970-01-01 00:00:00 UTC · 5.0 s · seed 7 · back-end native · deft-js 0.1.0");
@@ -36,8 +36,8 @@ it("tells what the run came to", () => {
 });
 
 it("has the objective, the task loss and each further term by step", () => {
-  expect(table(whole, "Task loss and objective by step: values")).toEqual([["step", "task loss", "objective Σ weight · term"], ["1", "0.8000", "1"], ["2", "0.6000", "0.7500"], ["3", "0.4000", "0.5000"], ["4", "0.2000", "0.2500"]]);
-  expect(table(whole, "Loss term gated-density by step: values").slice(1)).toEqual([["1", "0.4000", "0.5000"], ["2", "0.3000", "0.5000"], ["3", "0.2000", "0.5000"], ["4", "0.1000", "0.5000"]]);
+  expect(table(whole, "Task loss and objective by step: values")).toEqual([["step", "task loss", "objective Σ weight · term"], ["1", "0.8000", "1.0000"], ["2", "0.6000", "0.7500"], ["3", "0.4000", "0.5000"], ["4", "0.2000", "0.2500"]]);
+  expect(table(whole, "Loss term gated-density by step: values").slice(1)).toEqual([["1", "0.4000", "0.5"], ["2", "0.3000", "0.5"], ["3", "0.2000", "0.5"], ["4", "0.1000", "0.5"]]);
   // Steps 1 to 4 on 58 to 626, values 0 to 1 on 234 to 12: 189.33 and 222 a unit.
   expect(whole).toContain('<polyline class="line s0" points="58,56.4 247.33,100.8 436.67,145.2 626,189.6"/>');
   expect(whole).toContain('<polyline class="line s1" points="58,12 247.33,67.5 436.67,123 626,178.5"/>');
@@ -59,6 +59,16 @@ it("keeps encoder and decoder apart", () => {
   expect(table(text, "Density (≠ 0) by encoder layer: values").slice(1)).toEqual([["0", "50.00", "45.00"], ["1", "25.00", "22.50"]]);
   expect(table(text, "Density (≠ 0) by decoder layer: values").slice(1)).toEqual([["0", "12.50", "11.25"]]);
   expect(text).not.toContain("over time");
+});
+
+it("keeps the layer of a skipped block, and says that means are over the blocks that run", () => {
+  const skipped = { ...densityReport([0.5, 0.25]), layers: [(densityReport([0.5, 0.25])["layers"] as unknown[])[1]], encoder: (densityReport([0.25]))["encoder"] };
+  const run = recordOf([stageStarted("evaluate", 0), evaluation(0, {}, { density: densityReport([0.5, 0.25]) }), stageCompleted("evaluate", 0), stageStarted("evaluate", 1), evaluation(0, {}, { density: skipped })]);
+  const text = page([run]);
+  expect(table(text, "Density (≠ 0) by encoder layer: values").slice(1)).toEqual([["0", "50.00", "45.00", "–", "–", "–"], ["1", "25.00", "22.50", "25.00", "22.50", "+0.00 %"]]);
+  expect(text).toContain("−33.33 % from 37.50 %, of the blocks that run");
+  expect(text).toContain("means are over those that run");
+  expect(whole).not.toContain("means are over");
 });
 
 it("has the learned gates, the skipped blocks and the gates' course", () => {
@@ -91,7 +101,7 @@ it("leaves out what there is not", () => {
   const text = page([recordOf([started, stageStarted("finetune", 0), training, step(1, { task: 1 }), completed])]);
   expect(headings(text)).toEqual(["Training", "Trainable parameters", "Recipe and versions"]);
   expect(text.match(/<figure>/g)).toHaveLength(1);
-  expect(table(text, "Loss by step: values")).toEqual([["step", "loss"], ["1", "1"]]);
+  expect(table(text, "Loss by step: values")).toEqual([["step", "loss"], ["1", "1.0000"]]);
   const empty = page([recordOf([])]);
   expect(empty).not.toMatch(/<figure|<table|<section|<h3/);
   expect(empty).toContain("unfinished");
@@ -110,9 +120,9 @@ it("puts several runs side by side", () => {
     ["", "peft", "deft"],
     ["kind", "PEFT", "ADA-DEFT"],
     ["methods", "lora", "lora"],
-    ["loss terms × weight", "–", "gated-density × 0.5000"],
+    ["loss terms × weight", "–", "gated-density × 0.5"],
     ["trainable parameters", "26", "26"],
-    ["accuracy, dev", "1", "0.8750"],
+    ["accuracy, dev", "1.0000", "0.8750"],
     ["loss, dev", "0.2000", "0.3000"],
     ["encoder density, %", "70.00", "17.50"],
     ["change from peft", "–", "−75.00 %"],
@@ -123,7 +133,7 @@ it("puts several runs side by side", () => {
   expect(table(text, "Density (≠ 0) by encoder layer, at the end: values")).toEqual([["layer", "peft", "deft"], ["0", "80.00", "20.00"], ["1", "60.00", "15.00"]]);
   expect(table(text, "Task loss by step: values").slice(1)).toEqual([["peft", "1", "0.8000"], ["peft", "2", "0.4000"], ["deft", "1", "0.8000"], ["deft", "2", "0.6000"], ["deft", "3", "0.4000"], ["deft", "4", "0.2000"]]);
   expect(table(text, "Density (≠ 0) over time, mean over all layers: values").slice(1, 3)).toEqual([["peft", "1", "60.00"], ["peft", "2", "70.00"]]);
-  expect(table(text, "Metrics on dev: values")).toEqual([["run", "accuracy"], ["peft", "1"], ["deft", "0.8750"]]);
+  expect(table(text, "Metrics on dev: values")).toEqual([["run", "accuracy"], ["peft", "1.0000"], ["deft", "0.8750"]]);
   expect(text).not.toContain("Learned gates by");
   expect(text).toContain('<a href="#run-2">deft</a>');
   expect([...text.matchAll(/<h2>(.*?)<\/h2>/g)].map(([, heading]) => heading)).toEqual(["Comparison", "peft", "deft"]);

@@ -92,6 +92,11 @@ export function stacksOf(layers: readonly { readonly stack: Stack }[]): readonly
   return (["encoder", "decoder"] as const).filter((stack) => layers.some((layer) => layer.stack === stack));
 }
 
+/** The layers that a stack has, once each, in order. */
+export function layersOf(layers: readonly { readonly stack: Stack; readonly layer: number }[], stack: Stack): readonly number[] {
+  return [...new Set(layers.filter((one) => one.stack === stack).map(({ layer }) => layer))].sort((a, b) => a - b);
+}
+
 /** Means of a value over bins of equally many steps, `limit` of them at most; steps without the value are left out. */
 export function binned(steps: readonly StepCompleted[], value: (step: StepCompleted) => number | undefined, { limit, offset = 0 }: { limit: number; offset?: number }): readonly Bin[] {
   const points = steps.flatMap((step) => {

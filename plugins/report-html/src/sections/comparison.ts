@@ -5,8 +5,8 @@ import type { Markup } from "../markup.ts";
 import { change, duration, grouped, NONE, percent, percentTick, short, tickLabel } from "../numbers.ts";
 import type { Density, Stack } from "../record/reports.ts";
 import { stackDensity, type Summary } from "../record/summary.ts";
-import { binned, densitiesOf, finalGates, stacksOf, stepsOf } from "../record/timeline.ts";
-import { measuresOf, PADDING_NOTE } from "./density.ts";
+import { binned, densitiesOf, finalGates, layersOf, stacksOf, stepsOf } from "../record/timeline.ts";
+import { densityNote, hasSkipped, measuresOf } from "./density.ts";
 import { binTitle, CURVE_POINTS } from "./losses.ts";
 
 /** Runs side by side: what they came to, their densities, gates and curves. The first is what changes are relative to. */
@@ -25,14 +25,15 @@ type Row = readonly [title: string, cell: (summary: Summary) => string | undefin
 function table(summaries: readonly Summary[]): Markup {
   const first = summaries[0];
   const measured = [...new Set(summaries.flatMap(({ results }) => results.flatMap(({ split, metrics }) => Object.keys(metrics).map((name) => JSON.stringify([split, name])))))].map((key) => JSON.parse(key) as [split: string, name: string]);
+  const ofWhat = hasSkipped(summaries.flatMap(({ density }) => density ?? [])) ? ", of the blocks that run" : "";
   const rows: readonly Row[] = [
     ["kind", ({ kind }) => kind],
     ["methods", ({ methods }) => methods.join(" + ") || undefined],
-    ["loss terms × weight", ({ terms }) => terms.map(({ name, weight }) => `${name} × ${short(weight)}`).join(", ") || undefined],
+    ["loss terms × weight", ({ terms }) => terms.map(({ name, weight }) => `${name} × ${tickLabel(weight)}`).join(", ") || undefined],
     ["trainable parameters", ({ trainable }) => (trainable === undefined ? undefined : grouped(trainable))],
     ...measured.map(([split, name]): Row => [`${name}, ${split}`, ({ results }) => present(short(results.find((result) => result.split === split)?.metrics[name]))]),
     ...(["encoder", "decoder"] as const).flatMap((stack): Row[] => [
-      [`${stack} density, %`, ({ density }) => present(percent(stackDensity(density, stack)))],
+      [`${stack} density, %${ofWhat}`, ({ density }) => present(percent(stackDensity(density, stack)))],
       [`change from ${first?.run.label ?? ""}`, (summary) => (summary === first ? undefined : present(change(stackDensity(first?.density, stack), stackDensity(summary.density, stack))))],
     ]),
     ["blocks skipped", ({ blocks }) => (blocks === undefined ? undefined : `${blocks.skipped} of ${blocks.of}`)],
@@ -76,7 +77,7 @@ function densityFigures(summaries: readonly Summary[]): readonly (Markup | undef
           return shares === undefined ? undefined : measure.real(shares);
         }),
       }));
-      return byLayer({ title: `Density (${measure.name}) by ${stack} layer, at the end`, note: PADDING_NOTE, stack, layers, series, yLabel: "active neurons, %", tick: percentTick, cell: percent });
+      return byLayer({ title: `Density (${measure.name}) by ${stack} layer, at the end`, note: densityNote(having.map(({ density }) => density)), stack, layers, series, yLabel: "active neurons, %", tick: percentTick, cell: percent });
     }),
   );
 }
@@ -124,7 +125,7 @@ function courseFigure(summaries: readonly Summary[]): Markup | undefined {
   if (lines.length < 2) return undefined;
   const title = "Density (≠ 0) over time, mean over all layers";
   return figure({
-    title, note: PADDING_NOTE, legend: lines,
+    title, note: densityNote(summaries.flatMap(({ run }) => densitiesOf(run).map(({ density }) => density))), legend: lines,
     chart: lineChart({ title, lines, yLabel: "active neurons, %", yFormat: percentTick, zero: true }),
     table: { columns: [{ title: "run" }, { title: "step", numeric: true }, { title: "density %", numeric: true }], rows: lines.flatMap(({ name, points }) => points.map(({ x, y }) => [name, grouped(x), percent(y)])) },
   });
@@ -147,8 +148,4 @@ function lossFigure(summaries: readonly Summary[]): Markup | undefined {
 
 function stacksIn(summaries: readonly Summary[]): readonly Stack[] {
   return stacksOf(summaries.flatMap(({ density }) => density?.layers ?? []));
-}
-
-function layersOf(layers: readonly { readonly stack: Stack; readonly layer: number }[], stack: Stack): readonly number[] {
-  return [...new Set(layers.filter((one) => one.stack === stack).map(({ layer }) => layer))].sort((a, b) => a - b);
 }

@@ -4,7 +4,7 @@ import { figure, section, type Column } from "../figure.ts";
 import type { Markup } from "../markup.ts";
 import { change, grouped, percent, percentTick } from "../numbers.ts";
 import type { RunRecord } from "../record/record.ts";
-import { stacksOf, densitiesOf, whenOf } from "../record/timeline.ts";
+import { densitiesOf, layersOf, stacksOf, whenOf } from "../record/timeline.ts";
 import type { Density, Shares, Stack } from "../record/reports.ts";
 
 /** One way of counting a neuron as active. */
@@ -16,8 +16,18 @@ export interface Measure {
 
 type Measured = ReturnType<typeof densitiesOf>[number];
 
-/** Said wherever a density is drawn. */
-export const PADDING_NOTE = "Padded positions are left out of the chart.";
+const PADDING_NOTE = "Padded positions are left out of the chart.";
+const SKIPPED_NOTE = "Blocks that are skipped have no density: means are over those that run.";
+
+/** What a reader must know of these densities: that padding is left out, and skipped blocks where there are any. */
+export function densityNote(densities: readonly Density[]): string {
+  return hasSkipped(densities) ? `${PADDING_NOTE} ${SKIPPED_NOTE}` : PADDING_NOTE;
+}
+
+/** Whether some of these densities of one model lack layers that others have. */
+export function hasSkipped(densities: readonly Density[]): boolean {
+  return new Set(densities.map(({ layers }) => layers.length)).size > 1;
+}
 
 /** Activation density in the course of the run, and by layer before and after; encoder and decoder apart. */
 export function density(run: RunRecord): Markup | undefined {
@@ -28,7 +38,7 @@ export function density(run: RunRecord): Markup | undefined {
   return section(
     "Activation density",
     measured.length > 1 ? measures.map((measure) => courseFigure(measured, measure)) : undefined,
-    measures.flatMap((measure) => stacksOf(last.density.layers).map((stack) => layerFigure(run, measured, { measure, stack }))),
+    measures.flatMap((measure) => stacksOf(measured.flatMap(({ density }) => density.layers)).map((stack) => layerFigure(run, measured, { measure, stack }))),
   );
 }
 
@@ -49,7 +59,7 @@ function courseFigure(measured: readonly Measured[], measure: Measure): Markup {
   const title = `Density (${measure.name}) over time, mean over layers`;
   const columns: Column[] = [{ title: "evaluation" }, { title: "step", numeric: true }, ...stacks.flatMap((stack) => [{ title: `${stack} %`, numeric: true }, { title: "padding in %", numeric: true }])];
   return figure({
-    title, note: `On the split ${measured[0]?.split ?? ""}. ${PADDING_NOTE}`, legend: lines,
+    title, note: `On the split ${measured[0]?.split ?? ""}. ${densityNote(measured.map(({ density }) => density))}`, legend: lines,
     chart: lineChart({ title, lines, yLabel: "active neurons, %", yFormat: percentTick, zero: true }),
     table: { columns, rows: measured.map((one) => [`${one.stage.index + 1} ${one.stage.id}`, grouped(one.at), ...stacks.flatMap((stack) => [percent(value(one, stack)), percent(value(one, stack, "padded"))])]) },
   });
@@ -57,7 +67,7 @@ function courseFigure(measured: readonly Measured[], measure: Measure): Markup {
 
 function layerFigure(run: RunRecord, measured: readonly Measured[], { measure, stack }: { measure: Measure; stack: Stack }): Markup {
   const ends = measured.length > 1 ? [measured[0] as Measured, measured.at(-1) as Measured] : measured;
-  const layers = (ends.at(-1) as Measured).density.layers.filter((layer) => layer.stack === stack).map(({ layer }) => layer);
+  const layers = layersOf(ends.flatMap(({ density }) => density.layers), stack);
   const shares = (one: Measured, layer: number): Shares | undefined => one.density.layers.find((found) => found.stack === stack && found.layer === layer);
   const value = (one: Measured, layer: number, of: keyof Pick<Measure, "real" | "padded"> = "real"): number | undefined => {
     const found = shares(one, layer);
@@ -67,7 +77,7 @@ function layerFigure(run: RunRecord, measured: readonly Measured[], { measure, s
   const title = `Density (${measure.name}) by ${stack} layer`;
   const columns: Column[] = [{ title: "layer" }, ...series.flatMap(({ name }) => [{ title: `${name} %`, numeric: true }, { title: "padding in %", numeric: true }]), ...(ends.length > 1 ? [{ title: "change", numeric: true }] : [])];
   return figure({
-    title, note: `On the split ${ends[0]?.split ?? ""}. ${PADDING_NOTE}`, legend: series,
+    title, note: `On the split ${ends[0]?.split ?? ""}. ${densityNote(ends.map(({ density }) => density))}`, legend: series,
     chart: barChart({ title, groups: layers.map(String), series, xLabel: `${stack} layer`, yLabel: "active neurons, %", yFormat: percentTick }),
     table: {
       columns,

@@ -5,7 +5,7 @@ import { html, type Markup } from "../markup.ts";
 import { grouped, short, tickLabel } from "../numbers.ts";
 import type { RunRecord } from "../record/record.ts";
 import type { Plan, Reading, Stack } from "../record/reports.ts";
-import { finalGates, gatesOf, lastPlan, stacksOf } from "../record/timeline.ts";
+import { finalGates, gatesOf, lastPlan, layersOf, stacksOf } from "../record/timeline.ts";
 
 type Measured = ReturnType<typeof gatesOf>[number];
 
@@ -46,7 +46,7 @@ function gateFigure(readings: readonly Reading[], stack: Stack): Markup {
 }
 
 function courseFigure(course: readonly Measured[], stack: Stack): Markup {
-  const layers = [...new Set(course.flatMap(({ readings }) => readings.filter((reading) => reading.stack === stack).map(({ layer }) => layer)))];
+  const layers = layersOf(course.flatMap(({ readings }) => readings), stack);
   const gateAt = ({ readings }: Measured, layer: number): number | undefined => readings.find((reading) => reading.stack === stack && reading.layer === layer)?.gate;
   const title = `Gates in the course of training, ${stack}`;
   return figure({

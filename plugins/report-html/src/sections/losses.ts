@@ -49,7 +49,7 @@ function termFigure(name: string, { term, weight, suffix }: { term: readonly Bin
   return figure({
     title, note: ["Before its weight.", meanNote(term)].filter((part) => part !== undefined).join(" "),
     chart: lineChart({ title, lines: [{ name, points: term }], yLabel: name, yFormat: tickLabel, zero: true }),
-    table: { columns: [{ title: "step" }, { title: name, numeric: true }, { title: "weight", numeric: true }], rows: term.map((bin, i) => [binTitle(bin), short(bin.y), short(weight[i]?.y)]) },
+    table: { columns: [{ title: "step" }, { title: name, numeric: true }, { title: "weight", numeric: true }], rows: term.map((bin, i) => [binTitle(bin), short(bin.y), tickLabel(weight[i]?.y ?? NaN)]) },
   });
 }
 
