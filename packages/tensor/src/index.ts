@@ -1,5 +1,6 @@
 export { backendName, useBackend } from "./backend.ts";
 export { DeftError } from "./errors.ts";
+export { hostArray, type HostMemory } from "./host-array.ts";
 export { registerHostKernels } from "./host-kernels.ts";
 export type { ActivationKind, KernelName, KernelTable } from "./kernels.ts";
 export { activation, gelu, geluNew, relu, sigmoid, silu, tanh } from "./ops/activation.ts";

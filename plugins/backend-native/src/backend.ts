@@ -1,4 +1,4 @@
-import { tf } from "@deft-js/tensor";
+import { tf, type HostMemory } from "@deft-js/tensor";
 import { MathBackendCPU } from "@tensorflow/tfjs-backend-cpu";
 import type { Addon, PackedWeight } from "./addon.ts";
 import { BufferPool } from "./pool.ts";
@@ -49,10 +49,12 @@ export interface NativeBackendOptions {
 }
 
 /** tfjs's CPU storage (plain typed arrays) with results in pooled memory, and the native kernels registered over it. */
-export class NativeBackend extends MathBackendCPU {
+export class NativeBackend extends MathBackendCPU implements HostMemory {
   readonly addon: Addon;
   readonly pool: BufferPool;
   readonly precision: Precision;
+  /** Memory handed out by `hostArray` that is no tensor yet. */
+  readonly #fresh = new WeakSet<ArrayBufferLike>();
 
   constructor({ addon, precision, poolLimit }: NativeBackendOptions) {
     super();
@@ -72,6 +74,20 @@ export class NativeBackend extends MathBackendCPU {
     const dataId = this.write(values, [...shape], "float32");
     (this.data.get(dataId) as unknown as Stored).pooled = true;
     return [{ dataId, shape: [...shape], dtype: "float32" }, values];
+  }
+
+  /** Memory outside the runtime's, of exactly this size; the pool's once it is a tensor. */
+  hostArray(length: number): Float32Array {
+    const memory = length === 0 ? undefined : this.addon.allocate(length * 4);
+    if (memory === undefined) return new Float32Array(length);
+    this.#fresh.add(memory);
+    return new Float32Array(memory);
+  }
+
+  override write(values: tf.backend_util.BackendValues, shape: number[], dtype: tf.DataType): object {
+    const dataId = super.write(values, shape, dtype);
+    if (values instanceof Float32Array && this.#fresh.delete(values.buffer) && this.pool.adopt(values)) (this.data.get(dataId) as unknown as Stored).pooled = true;
+    return dataId;
   }
 
   /** The values of a float32 tensor. tfjs's own kernels may leave an integer array under a float32 tensor: that is converted. */

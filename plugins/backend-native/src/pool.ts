@@ -73,6 +73,16 @@ export class BufferPool {
     return buffer;
   }
 
+  /** Takes over an array that fills its memory, as if it had been handed out; nobody else may use it. @returns false when its size is no class of this pool's */
+  adopt(array: Float32Array): boolean {
+    const { buffer, byteLength } = array;
+    if (byteLength !== buffer.byteLength || byteLength !== sizeClass(byteLength) || this.#own.has(buffer)) return false;
+    this.#own.set(buffer, byteLength);
+    this.#live += byteLength;
+    this.#peak = Math.max(this.#peak, this.#live);
+    return true;
+  }
+
   /** Takes an array of this pool back; nobody may use it afterwards. */
   give(array: Float32Array): void {
     const buffer = array.buffer as ArrayBuffer;

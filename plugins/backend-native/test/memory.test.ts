@@ -1,4 +1,4 @@
-import { tf } from "@deft-js/tensor";
+import { hostArray, tf } from "@deft-js/tensor";
 import { beforeAll, describe, expect, test } from "vitest";
 import { nativeStatus } from "../src/index.ts";
 import { BufferPool, sizeClass } from "../src/pool.ts";
@@ -26,6 +26,16 @@ describe("buffer pool", () => {
     expect(pool.statistics).toMatchObject({ hits: 1, free: 0 });
   });
 
+  test("an array that fills memory of a class's size is taken over, and used again when it comes back", () => {
+    const pool = make(5000);
+    const [fitting, odd] = [new Float32Array(1024), new Float32Array(1003)];
+    expect([pool.adopt(fitting), pool.adopt(odd), pool.adopt(fitting.subarray(1))]).toEqual([true, false, false]);
+    expect(pool.statistics.live).toBe(4096);
+    pool.give(fitting);
+    expect(pool.statistics).toMatchObject({ live: 0, free: 4096 });
+    expect(pool.take(1024).buffer).toBe(fitting.buffer);
+  });
+
   test("arrays of others are not taken", () => {
     const pool = make(5000);
     pool.give(new Float32Array(9));
@@ -35,6 +45,18 @@ describe("buffer pool", () => {
 
 describeNative("storage", (isa) => {
   beforeAll(() => start({ isa }));
+
+  test("a host array that became a tensor is used again when that is disposed", () => {
+    const own = hostArray(1 << 20).fill(3);
+    const x = tf.tensor(own, [1 << 20]);
+    const copy = x.dataSync();
+    expect(copy).not.toBe(own);
+    x.dispose();
+    const y = tf.add(tf.zeros([1 << 20]), 1);
+    expect([...copy.slice(0, 3)]).toEqual([3, 3, 3]);
+    expect(own[0]).not.toBe(3); // its memory holds another tensor's values
+    y.dispose();
+  });
 
   test("values that were read are not written again", () => {
     const y = tf.add(tf.zeros([1000]), 1);

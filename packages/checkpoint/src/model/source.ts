@@ -49,7 +49,7 @@ export async function openShards(folder: string): Promise<TensorSource> {
   for (const file of new Set(map.values())) shards.set(file, await openSafetensors(join(folder, file)));
   requireAgreement(folder, map, shards);
   const shardOf = (name: string): SafetensorsFile => shards.get(map.get(name) ?? "") ?? missing(folder, name);
-  return { names: () => [...map.keys()], shape: (name) => shardOf(name).shape(name), read: (name) => shardOf(name).read(name), readRaw: (name) => shardOf(name).readRaw(name) };
+  return { names: () => [...map.keys()], shape: (name) => shardOf(name).shape(name), read: (name, room) => shardOf(name).read(name, room), readRaw: (name) => shardOf(name).readRaw(name) };
 }
 
 function requireAgreement(folder: string, map: ReadonlyMap<string, string>, shards: ReadonlyMap<string, SafetensorsFile>): void {

@@ -21,7 +21,7 @@ export interface SafetensorsFile extends TensorSource {
    * @throws DeftError `checkpoint.missing`; `safetensors.dtype` where the dtype has no float32 reading (8-bit floats, complex);
    * `safetensors.changed` when the file is no longer the one that was opened; `safetensors.tooLarge` when memory cannot hold the tensor.
    */
-  read(name: string): Promise<Float32Array>;
+  read(name: string, room?: Float32Array): Promise<Float32Array>;
   /** A tensor's bytes. @throws DeftError as `read`, but for the dtype. */
   readRaw(name: string): Promise<RawTensor>;
 }
@@ -53,7 +53,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
     info,
     names: () => [...tensors.keys()],
     shape: (name) => info(name).shape,
-    read: (name) => withHandle(path, identity, (handle) => readFloat32(handle, path, info(name))),
+    read: (name, room) => withHandle(path, identity, (handle) => readFloat32(handle, path, info(name), room)),
     readRaw: (name) =>
       withHandle(path, identity, async (handle) => {
         const { dtype, shape, offset, bytes } = info(name);
@@ -73,23 +73,29 @@ export async function readSafetensors(path: string): Promise<{ tensors: Map<stri
   return { tensors, metadata: file.metadata };
 }
 
-async function readFloat32(handle: FileHandle, path: string, { name, dtype, offset, bytes }: TensorInfo): Promise<Float32Array> {
+async function readFloat32(handle: FileHandle, path: string, { name, dtype, offset, bytes }: TensorInfo, room?: Float32Array): Promise<Float32Array> {
   const { bytes: size, toFloat32 } = DTYPES[dtype];
   if (!toFloat32) {
     throw new DeftError("safetensors.dtype", `${path}: ${name} must have a dtype that reads as float32, got ${dtype}. Convert it to F32, F16 or BF16.`);
   }
   if (dtype === "F32") return new Float32Array((await readExactly(handle, { path, offset, bytes })).buffer);
-  const values = new Float32Array(allocate(path, (bytes / size) * 4).buffer);
+  const elements = bytes / size;
+  const values = room !== undefined && room.length >= elements ? room.subarray(0, elements) : new Float32Array(allocate(path, elements * 4).buffer);
+  const chunk = chunks.pop() ?? new Uint8Array(CHUNK_BYTES);
   for (let done = 0; done < bytes; done += CHUNK_BYTES) {
-    const chunk = await readExactly(handle, { path, offset: offset + done, bytes: Math.min(CHUNK_BYTES, bytes - done) });
-    toFloat32(chunk, values.subarray(done / size, (done + chunk.byteLength) / size));
+    const here = await readExactly(handle, { path, offset: offset + done, bytes: Math.min(CHUNK_BYTES, bytes - done) }, chunk);
+    toFloat32(here, values.subarray(done / size, (done + here.byteLength) / size));
   }
+  chunks.push(chunk);
   return values;
 }
 
-/** Bytes of the file from an offset on; their buffer is their own and begins with them. */
-async function readExactly(handle: FileHandle, { path, offset, bytes }: { path: string; offset: number; bytes: number }): Promise<Uint8Array<ArrayBuffer>> {
-  const out = allocate(path, bytes);
+/** Memory for chunks between reads: fresh memory costs more than reading. As many as there were reads at one time. */
+const chunks: Uint8Array<ArrayBuffer>[] = [];
+
+/** Bytes of the file from an offset on, in `room` or else in a buffer of their own; they begin where the buffer does. */
+async function readExactly(handle: FileHandle, { path, offset, bytes }: { path: string; offset: number; bytes: number }, room?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const out = room === undefined ? allocate(path, bytes) : room.subarray(0, bytes);
   let done = 0;
   while (done < bytes) {
     const { bytesRead } = await handle.read(out, done, Math.min(PIECE_BYTES, bytes - done), offset + done);

@@ -83,8 +83,11 @@ export interface TensorSource {
   /** All names there are. */
   names(): readonly string[];
   shape(name: string): readonly number[];
-  /** The values in file layout. Throws `checkpoint.missing` when there is no such tensor. */
-  read(name: string): Promise<Float32Array> | Float32Array;
+  /**
+   * The values in file layout. Throws `checkpoint.missing` when there is no such tensor.
+   * @param room memory of at least so many elements that the values may be put into, so that reading one tensor after another touches no fresh memory; they last until it is used again
+   */
+  read(name: string, room?: Float32Array): Promise<Float32Array> | Float32Array;
   /** A tensor as it is stored; absent where there are float32 values alone. */
   readRaw?(name: string): Promise<StoredTensor>;
   /** The matrix with this name as the file holds it, where that is not dense. */

@@ -1,4 +1,4 @@
-import { DeftError, Variable, type Rng } from "@deft-js/tensor";
+import { DeftError, hostArray, Variable, type Rng } from "@deft-js/tensor";
 import type { BuildOptions, TensorSource } from "../contracts/model.ts";
 import type { Weight } from "../contracts/weight.ts";
 import { AbsentWeight } from "./absent-weight.ts";
@@ -57,10 +57,11 @@ export async function loadParameters(options: LoadOptions): Promise<LoadedParame
   const initialised = new Set(specs.filter((spec) => !found.has(spec.name)).map(partOf));
   const variables = new Map<string, Variable>();
   const weights = new Map<string, Weight>();
+  const room = new Room();
   try {
     for (const spec of specs) {
-      const weight = await otherWeight(options, spec, found.get(spec.name));
-      if (weight === undefined) variables.set(spec.name, Variable.from(spec.name, await heldValues(options, spec, found.get(spec.name)), heldShape(spec), { trainable: source === undefined }));
+      const weight = await otherWeight(options, spec, found.get(spec.name), room);
+      if (weight === undefined) variables.set(spec.name, Variable.from(spec.name, await heldValues(options, spec, found.get(spec.name), room), heldShape(spec), { trainable: source === undefined }));
       else weights.set(sitePath(spec), weight);
     }
   } catch (error) {
@@ -73,31 +74,44 @@ export async function loadParameters(options: LoadOptions): Promise<LoadedParame
 const sitePath = ({ name }: ParameterSpec): string => name.replace(/\.weight$/, "");
 
 /** The weight of a linear layer that is absent or held in another format; undefined for what is held dense: a head that the source lacks, and will be trained, too. */
-async function otherWeight(options: LoadOptions, spec: ParameterSpec, fileName: string | undefined): Promise<Weight | undefined> {
+async function otherWeight(options: LoadOptions, spec: ParameterSpec, fileName: string | undefined, room: Room): Promise<Weight | undefined> {
   if (spec.matrix !== true || (options.source !== undefined && fileName === undefined)) return undefined;
   const [dOut = 0, dIn = 0] = spec.shape;
   const path = sitePath(spec);
   if (options.absent?.(path) === true) return new AbsentWeight(path, [dIn, dOut]);
   const format = options.weightFormat?.(path);
-  if (format !== undefined) return format.encode(path, await fileValues(options, spec, fileName), { dOut, dIn });
+  if (format !== undefined) return format.encode(path, await fileValues(options, spec, fileName, room), { dOut, dIn });
   return fileName === undefined ? undefined : options.source?.weight?.(fileName);
 }
 
 /** Values in held layout: matrices [dIn, dOut]. */
-async function heldValues(options: LoadOptions, spec: ParameterSpec, fileName: string | undefined): Promise<Float32Array> {
+async function heldValues(options: LoadOptions, spec: ParameterSpec, fileName: string | undefined, room: Room): Promise<Float32Array> {
   if (options.source === undefined || fileName === undefined) return initialValues(spec, options.rng);
-  const values = await fileValues(options, spec, fileName);
-  return spec.matrix === true ? transposeMatrix(values, spec.shape[0] ?? 0, spec.shape[1] ?? 0) : values.slice();
+  const values = await fileValues(options, spec, fileName, room);
+  const held = hostArray(values.length);
+  if (spec.matrix === true) return transposeMatrix(values, spec.shape[0] ?? 0, spec.shape[1] ?? 0, held);
+  held.set(values);
+  return held;
+}
+
+/** Memory that one tensor after another is read into; as large as the largest so far. */
+class Room {
+  #values: Float32Array = new Float32Array();
+
+  for(size: number): Float32Array {
+    if (this.#values.length < size) this.#values = hostArray(size);
+    return this.#values;
+  }
 }
 
 /** Values in file layout, read or initialised; the caller must not keep them. */
-async function fileValues({ who, source, rng }: LoadOptions, spec: ParameterSpec, fileName: string | undefined): Promise<Float32Array> {
+async function fileValues({ who, source, rng }: LoadOptions, spec: ParameterSpec, fileName: string | undefined, room: Room): Promise<Float32Array> {
   if (source === undefined || fileName === undefined) {
     const values = initialValues(spec, rng);
     return spec.matrix === true ? transposeMatrix(values, spec.shape[1] ?? 0, spec.shape[0] ?? 0) : values;
   }
-  const values = await source.read(fileName);
   const size = spec.shape.reduce((n, d) => n * d, 1);
+  const values = await source.read(fileName, room.for(size));
   if (values.length !== size) throw new DeftError("checkpoint.shape", `${who}: ${fileName} must hold ${size} values, got ${values.length}. The file may be damaged.`);
   return values;
 }

@@ -1,8 +1,7 @@
 const TILE = 32;
 
-/** The transpose of a row-major matrix [rows, columns] on the host, as a fresh array [columns, rows]. */
-export function transposeMatrix(values: Float32Array, rows: number, columns: number): Float32Array {
-  const out = new Float32Array(values.length);
+/** The transpose of a row-major matrix [rows, columns] on the host, as an array [columns, rows]: a fresh one, or the given. */
+export function transposeMatrix(values: Float32Array, rows: number, columns: number, out: Float32Array = new Float32Array(values.length)): Float32Array {
   for (let top = 0; top < rows; top += TILE) {
     const bottom = Math.min(top + TILE, rows);
     for (let left = 0; left < columns; left += TILE) {

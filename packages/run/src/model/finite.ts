@@ -6,13 +6,19 @@ export function finiteSource(source: TensorSource, who: string): TensorSource {
     ...forwarded(source),
     names: () => source.names(),
     shape: (name) => source.shape(name),
-    async read(name) {
-      const values = await source.read(name);
-      const at = values.findIndex((value) => !Number.isFinite(value));
+    async read(name, room) {
+      const values = await source.read(name, room);
+      const at = firstNonfinite(values);
       if (at >= 0) throw new DeftError("checkpoint.nonfinite", `${who}: weights must be finite, got ${values[at]} in ${name} at index ${at}. Fetch or train the checkpoint again.`);
       return values;
     },
   };
+}
+
+/** The index of the first NaN or infinity, −1 for none. */
+function firstNonfinite(values: Float32Array): number {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return i;
+  return -1;
 }
 
 /** A source with some tensors put in front of another's. */
@@ -21,7 +27,7 @@ export function overlaySource(source: TensorSource, over: ReadonlyMap<string, { 
     ...forwarded(source, (name) => over.has(name)),
     names: () => [...new Set([...over.keys(), ...source.names()])],
     shape: (name) => over.get(name)?.shape ?? source.shape(name),
-    read: (name) => over.get(name)?.values ?? source.read(name),
+    read: (name, room) => over.get(name)?.values ?? source.read(name, room),
   };
 }
 

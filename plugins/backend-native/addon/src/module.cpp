@@ -1,4 +1,6 @@
 // The module: its functions, its configuration and what it tells about itself.
+#include <sys/mman.h>
+
 #include <cstdlib>
 
 #include "cpu.h"
@@ -45,11 +47,26 @@ void describe(Args& a) {
 
 void free_buffer(napi_env, void* data, void*) { std::free(data); }
 
+// Blocks of this size and more have their pages brought in at once: one by one, at their first touch, costs many times as much.
+constexpr i64 LARGE = i64(1) << 20;
+constexpr i64 PAGE = 4096;
+
+void bring_in(void* data, i64 bytes) {
+#ifdef MADV_POPULATE_WRITE
+  madvise(data, static_cast<std::size_t>(bytes), MADV_POPULATE_WRITE);  // an older kernel refuses: then they come one by one
+#else
+  (void)data, (void)bytes;
+#endif
+}
+
 // (bytes) → ArrayBuffer on a 64-byte boundary, not cleared
 void allocate(Args& a) {
   const i64 bytes = a.integer("bytes", 1, i64(1) << 36);
+  const bool large = bytes >= LARGE;
+  const i64 unit = large ? PAGE : 64, size = (bytes + unit - 1) / unit * unit;
   void* data = nullptr;
-  if (posix_memalign(&data, 64, static_cast<std::size_t>((bytes + 63) / 64 * 64)) != 0) throw std::bad_alloc();
+  if (posix_memalign(&data, static_cast<std::size_t>(unit), static_cast<std::size_t>(size)) != 0) throw std::bad_alloc();
+  if (large) bring_in(data, size);
   if (napi_create_external_arraybuffer(a.env, data, static_cast<std::size_t>(bytes), free_buffer, nullptr, &a.result) != napi_ok) {
     std::free(data);
     a.result = nullptr;  // this runtime allows no memory from outside: the caller allocates in JavaScript
