@@ -104,6 +104,8 @@ function addBench(deft: Command, { terminal, api, finish }: ProgramContext): voi
     .option("--seq <tokens>", "tokens of a row", positiveInteger, 128)
     .option("--tokens <tokens>", "tokens that a language model generates", positiveInteger, 32)
     .option("--iters <times>", "repetitions, of which the shortest counts", positiveInteger, 7)
+    .option("--task <task>", "measure quality on it, too, and take its texts for the clock: adapter (its own), glue:sst2:PATH, squad:FILE, or as in recipes: { glue: { name: sst2, path: PATH } }")
+    .option("--limit <rows>", "rows of the task's evaluation split at most", positiveInteger)
     .option("--json <file>", "write the rows to a file too")
     .option("--profile", "time one forward pass of the first batch size by kernel as well")
     .addOption(backendOption())

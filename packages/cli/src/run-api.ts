@@ -60,6 +60,10 @@ export interface BenchRequest {
   readonly tokens?: number;
   /** Repetitions; the shortest counts. */
   readonly iters?: number;
+  /** What quality is measured on: `adapter`, `glue:sst2:PATH`, or as in recipes. */
+  readonly task?: string;
+  /** Rows of its evaluation split at most. */
+  readonly limit?: number;
   /** Whether a forward pass is timed by kernel as well. */
   readonly profile?: boolean;
 }

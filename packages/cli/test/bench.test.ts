@@ -21,9 +21,9 @@ test("deft bench passes its options on, shows the table and the kernels, and wri
   const requests: BenchRequest[] = [];
   const benchCheckpoint = (request: BenchRequest) => (requests.push(request), Promise.resolve(report));
   const file = join(mkdtempSync(join(tmpdir(), "deft-bench-")), "rows.json");
-  const { code, out } = await deft(["bench", "m", "--adapter", "a", "--batch", "1,4", "--seq", "16", "--tokens", "8", "--iters", "3", "--json", file, "--profile", "--backend", "cpu"], { benchCheckpoint });
+  const { code, out } = await deft(["bench", "m", "--adapter", "a", "--batch", "1,4", "--seq", "16", "--tokens", "8", "--iters", "3", "--task", "adapter", "--limit", "50", "--json", file, "--profile", "--backend", "cpu"], { benchCheckpoint });
   expect(code).toBe(0);
-  expect(requests).toEqual([{ checkpoint: "m", adapter: "a", batches: [1, 4], seq: 16, tokens: 8, iters: 3, profile: true, backend: "cpu" }]);
+  expect(requests).toEqual([{ checkpoint: "m", adapter: "a", batches: [1, 4], seq: 16, tokens: 8, iters: 3, task: "adapter", limit: 50, profile: true, backend: "cpu" }]);
   expect(out).toBe([...benchTable(report), "", "dense, one forward pass of batch 1", "MatMul", ""].join("\n"));
   expect(JSON.parse(readFileSync(file, "utf8"))).toEqual(report.rows);
   await deft(["bench", "m"], { benchCheckpoint });
@@ -38,6 +38,23 @@ test("the table has a column of tokens per second for language models alone", ()
     "nf4          1  3.00   1.50       90",
     "on cpu, random ids; ratio: time / dense, smaller is better",
     "not the dense outputs, quality not measured: nf4",
+    "left out sparse: sparse: some layers, got none.",
+  ]);
+  const measured: BenchReport = {
+    ...report,
+    rows: report.rows.map((row, i) => ({ ...row, quality: 0.9 - i / 20, changed: 4 * i })),
+    quality: { task: "glue", split: "dev", metric: "accuracy", rows: 100 },
+    reports: { predictor: { layers: [{ predictor: { recall: 0.9, computed: 0.2, active: 0.1 } }, { predictor: { recall: 1, computed: 0.4, active: 0.2 } }] }, sparse: { layers: [{}] } },
+  };
+  expect(benchTable(measured)).toEqual([
+    "variant  batch    ms  ratio  peak MB  accuracy  changed",
+    "-------  -----  ----  -----  -------  --------  -------",
+    "dense        1  2.00   1.00      100   90.00 %        0",
+    "nf4          1  3.00   1.50       90   85.00 %        4",
+    "on cpu, glue's texts one after another; ratio: time / dense, smaller is better",
+    "accuracy on 100 rows of dev; changed: rows with another prediction than dense",
+    "not the dense outputs: nf4",
+    "predictor: finds 95.00 % of the active neurons (15.00 % of all), computes 30.00 %; means over layers",
     "left out sparse: sparse: some layers, got none.",
   ]);
   const generating = { ...report, rows: report.rows.map((row) => ({ ...row, tokens_per_second: 12.34 })) };

@@ -6,6 +6,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { beforeAll, expect, test } from "vitest";
 import { benchCheckpoint, createKernel, type BenchRow } from "../src/index.ts";
+import { makeSplit } from "@deft-js/data";
+import { comparedQuality, namedTask, rowsOf } from "../src/inspect/bench-quality.ts";
 import { measureVariant } from "../src/inspect/bench-variant.ts";
 import { tempFolder, writeTinyModel } from "./support/tiny.ts";
 
@@ -49,4 +51,27 @@ test("rows longer than the model's positions and bad settings are refused", asyn
   await expect(benchCheckpoint({ checkpoint: folder, batches: [] })).rejects.toMatchObject({ code: "options.invalid" });
   await expect(benchCheckpoint({ checkpoint: folder, batches: [0] })).rejects.toMatchObject({ code: "options.invalid" });
   await expect(benchCheckpoint({ checkpoint: folder, iters: 0.5 })).rejects.toMatchObject({ code: "options.invalid" });
+});
+
+test("a task is named shortly, as in recipes, or as the adapter's", () => {
+  const trained = { squad: { train: "s.json" } };
+  expect(namedTask("glue:sst2:./data", trained)).toEqual({ glue: { name: "sst2", path: "./data" } });
+  expect(namedTask("squad:./train.json", trained)).toEqual({ squad: { train: "./train.json" } });
+  expect(namedTask("{ glue: { name: rte, path: d } }", undefined)).toEqual({ glue: { name: "rte", path: "d" } });
+  expect(namedTask("adapter", trained)).toBe(trained);
+  for (const wrong of ["adapter", "sst2", "[a]", "{ a: {}, b: {} }", "{"]) expect(() => namedTask(wrong, undefined)).toThrow(expect.objectContaining({ code: "options.invalid" }));
+});
+
+test("predictions are compared row by row, and logits by their largest difference", () => {
+  const about = { split: "dev", rows: 3, metric: "accuracy", value: 1 };
+  expect(comparedQuality({ ...about, predictions: [1, 0, 1], logits: [0, 1, 2, 0.5, 3, 4] }, { ...about, predictions: [1, 1, 1], logits: [0, 1, 0, 1, 3, 4] })).toEqual({ changed: 1, largestDifference: 2 });
+  expect(comparedQuality({ ...about, predictions: [[5, 1], [6, 1]] }, { ...about, predictions: [[5, 1], [6]] })).toEqual({ changed: 1 });
+});
+
+test("the clock's rows are a split's tokens one after another, begun again where it ends, padding left out", () => {
+  const split = makeSplit({ name: "dev", padId: 0, examples: [{ inputIds: [5, 6, 7], label: [9, 1] }, { inputIds: [8], label: [4] }] });
+  const batch = rowsOf(split, { size: 2, seq: 3, labelSeq: 2 });
+  expect([...batch.inputIds]).toEqual([5, 6, 7, 8, 5, 6]);
+  expect([...batch.labels!]).toEqual([9, 1, 4, 9]);
+  expect([...batch.attentionMask]).toEqual([1, 1, 1, 1, 1, 1]);
 });

@@ -1,9 +1,12 @@
 import { batchTensors, type Artifact } from "@deft-js/core";
 import { makeSplit } from "@deft-js/data";
-import adaDeft from "@deft-js/plugin-ada-deft";
+import adaDeft, { gatesOf } from "@deft-js/plugin-ada-deft";
 import { createKernel, loadModel, runRecipe } from "@deft-js/run";
 import { read, scope } from "@deft-js/tensor";
 import { expect, test } from "vitest";
+import { comparedQuality } from "../src/inspect/bench-quality.ts";
+import { measureVariant } from "../src/inspect/bench-variant.ts";
+import { hasPlan, trainedTask } from "../src/inspect/checkpoint.ts";
 import { sentences } from "./support/tiny.ts";
 import { makeWorld, PLUGINS } from "./support/world.ts";
 
@@ -37,4 +40,22 @@ test("a plan of skipped blocks is found within its budget, saved with LoRA and a
   expect(model.attachments.map(({ method }) => method.id)).toEqual(["lora", "gates"]);
   expect(logits(model)).toEqual(logits(await loaded()));
   expect(logits(model).every(Number.isFinite)).toBe(true);
+
+  // bench follows the plan in a variant of its own; all others run every block with the gate that it had
+  const before = (metrics["evaluate"] as { evaluations: Record<string, { metrics: { accuracy: number } }> }).evaluations["dev"]!.metrics.accuracy;
+  const request = { checkpoint: world.path("tiny"), adapter: world.path("out", "adapter"), kernel, backend: "cpu", batches: [2], seq: 8, tokens: 2, iters: 1 };
+  expect(await hasPlan(request)).toBe(true);
+  const task = await trainedTask(request);
+  expect(task).toMatchObject({ text: { train: world.path("data", "train.csv"), maxLength: 16 } });
+  const quality = { task: task! };
+  const dense = await measureVariant({ ...request, quality }, {});
+  const planned = await measureVariant({ ...request, quality }, { planned: true });
+  expect([dense.formats, planned.formats]).toEqual([["dense"], ["dense", "absent"]]);
+  expect(dense.quality).toMatchObject({ split: "dev", metric: "accuracy", value: before });
+  expect(planned.quality).toMatchObject({ metric: "accuracy", value: after });
+  expect(comparedQuality(planned.quality!, dense.quality!).largestDifference).toBeGreaterThan(0);
+  const whole = await loadModel(world.path("tiny"), { kernel, adapter: world.path("out", "adapter"), plan: "ignore" });
+  const readings = gatesOf(whole.model)[0]!.readings();
+  expect(readings.map(({ path, gate }) => [path, gate])).toEqual(blocks.map(({ path, gate }) => [path, gate]));
+  expect(readings.every(({ skipped }) => !skipped)).toBe(true);
 });

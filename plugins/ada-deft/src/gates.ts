@@ -16,7 +16,19 @@ const DEVIATION = 0.01;
 export function gates(settings: GatesSettings): PeftMethod {
   const options = validated("gates", gatesSchema, settings);
   const unread = new Set(options.skip.flatMap(({ weights }) => weights));
-  const method: PeftMethod = { id: "gates", options, attach: (model, rng) => new Gates({ method, options, model, rng }), absent: (path) => unread.has(path) };
+  const method: PeftMethod = {
+    id: "gates",
+    options,
+    attach: (model, rng) => new Gates({ method, options, model, rng }),
+    absent: (path) => unread.has(path),
+    whole: () => (options.skip.length === 0 ? undefined : unskipped(options)),
+  };
+  return method;
+}
+
+/** Gates of which the plan's blocks are run as they were before it was made, each with its gate, which is no variable any more. */
+function unskipped(options: GatesOptions): PeftMethod {
+  const method: PeftMethod = { id: "gates", options, attach: (model, rng) => new Gates({ method, options, model, rng, plan: "ignore" }) };
   return method;
 }
 
@@ -43,6 +55,15 @@ export function gatesOf(model: Model): readonly Gates[] {
   return [...(attached.get(model) ?? [])];
 }
 
+interface GatesInput {
+  readonly method: PeftMethod;
+  readonly options: GatesOptions;
+  readonly model: Model;
+  readonly rng: ops.Rng;
+  /** Whether the plan's blocks are passed over; `follow` when left out. */
+  readonly plan?: "follow" | "ignore";
+}
+
 /** Gates attached to a model. */
 export class Gates implements Attachment {
   readonly method: PeftMethod;
@@ -53,17 +74,20 @@ export class Gates implements Attachment {
   readonly #blocks: readonly MlpBlock[];
   readonly #gates: readonly Gate[];
   readonly #undos: readonly (() => void)[];
+  readonly #ignoresPlan: boolean;
 
-  constructor({ method, options, model, rng }: { method: PeftMethod; options: GatesOptions; model: Model; rng: ops.Rng }) {
+  constructor({ method, options, model, rng, plan = "follow" }: GatesInput) {
     this.method = method;
     this.options = options;
     this.#model = model;
+    this.#ignoresPlan = plan === "ignore";
     this.#strategy = gateStrategy(options);
     this.#blocks = blocksOf(model, options);
     const open = this.#blocks.filter(({ mlp, down }) => !this.#isSkipped(mlp.path) && down.weight?.format !== "absent");
     this.#gates = open.map((block) => ({ block, theta: ops.Variable.from(`${block.mlp.path}.gate`, Float32Array.of(rng.normal(this.#strategy.start, DEVIATION)), [1]) }));
     this.variables = this.#gates.map(({ theta }) => theta);
-    this.#undos = [...this.#gates.flatMap((gate) => this.#wrap(gate)), ...this.#blocks.filter(({ mlp }) => this.#isSkipped(mlp.path)).map(({ mlp }) => passOver(mlp))];
+    const planned = this.#blocks.flatMap(({ mlp }) => options.skip.filter(({ path }) => path === mlp.path).map(({ theta }) => ({ mlp, theta })));
+    this.#undos = [...this.#gates.flatMap((gate) => this.#wrap(gate)), ...planned.map(({ mlp, theta }) => (this.#ignoresPlan ? this.#hold(mlp, theta) : passOver(mlp)))];
     attached.set(model, (attached.get(model) ?? new Set()).add(this));
   }
 
@@ -72,8 +96,9 @@ export class Gates implements Attachment {
     const values = new Map(this.#gates.map(({ block, theta }) => [block, this.#strategy.value(theta.data()[0] as number)]));
     return this.#blocks.flatMap((block) => {
       const { stack, layer, mlp } = block;
-      const skipped = this.#isSkipped(mlp.path);
-      const gate = skipped ? 0 : values.get(block);
+      const planned = this.options.skip.find(({ path }) => path === mlp.path);
+      const skipped = planned !== undefined && !this.#ignoresPlan;
+      const gate = planned === undefined ? values.get(block) : skipped ? 0 : this.#heldGate(planned.theta);
       return gate === undefined ? [] : [{ path: mlp.path, stack, layer, gate, skipped }];
     });
   }
@@ -85,7 +110,8 @@ export class Gates implements Attachment {
 
   /** Gates of the same values on the same model with these blocks passed over, too; these are detached. */
   skipping(paths: readonly string[]): Gates {
-    const skip = [...this.options.skip, ...paths.map((path) => skippedBlock(this.#block(path)))];
+    const theta = new Map(this.variables.map((variable) => [variable.path, variable.data()[0] as number]));
+    const skip = [...this.options.skip, ...paths.map((path) => ({ ...skippedBlock(this.#block(path)), theta: theta.get(`${path}.gate`) }))];
     const gone = new Set(paths.map((path) => `${path}.gate`));
     const kept = this.state().filter(({ name }) => !gone.has(name));
     this.detach();
@@ -117,6 +143,16 @@ export class Gates implements Attachment {
       return activation;
     }, "post");
     return [gated, marked];
+  }
+
+  /** Runs a block of the plan with the gate that it had. */
+  #hold(mlp: MlpBlock["mlp"], theta: number | undefined): () => void {
+    const gate = this.#heldGate(theta);
+    return mlp.wrap((x, base) => ops.scale(base(x), gate));
+  }
+
+  #heldGate(theta: number | undefined): number {
+    return theta === undefined ? 1 : this.#strategy.value(theta);
   }
 
   #isSkipped(path: string): boolean {

@@ -2,7 +2,7 @@ import { DeftError } from "@deft-js/core";
 import { z } from "zod";
 
 const skip = z
-  .array(z.strictObject({ path: z.string().describe("the path of the block's mlp site"), weights: z.array(z.string()).describe("the paths of its linear layers, which are never read") }))
+  .array(z.strictObject({ path: z.string().describe("the path of the block's mlp site"), weights: z.array(z.string()).describe("the paths of its linear layers, which are never read"), theta: z.number().optional().describe("the gate's parameter, with which the block may be run again; 1 as its gate when left out") }))
   .default([])
   .describe("blocks that are passed over: a plan, as the stage gate makes it");
 

@@ -13,6 +13,8 @@ export interface PeftMethod {
   attach(model: Model, rng: Rng, context?: AttachContext): Attachment;
   /** Whether the matrix of the linear site with this path is never used while the method is attached: a model that is built for it leaves it unread. */
   absent?(path: string): boolean;
+  /** The same method with everything run and read that this one passes over; undefined where it passes nothing over. Its attachment takes the same state. */
+  whole?(): PeftMethod | undefined;
 }
 
 /** What else of a run a method may start from. */

@@ -31,17 +31,23 @@ export interface ReadAdapter {
 /** A head's tensors among an adapter's, by their place in the model. */
 const HEAD_NAME = /^(?:classifier|score|qa_outputs|heads\.[^.]+|(?:\w+\.)?pooler)\./;
 
+/** How adapters are read. */
+export interface ReadOptions {
+  /** `ignore`: what a method's plan passes over is run and read all the same. `follow` when left out. */
+  readonly plan?: "follow" | "ignore" | undefined;
+}
+
 /**
  * Reads a folder of adapters: written by this toolkit, by HF PEFT or by AdapterHub; several lie in subfolders in the order of their names.
  * @throws DeftError `checkpoint.missing`, `checkpoint.config`, `checkpoint.layout`, `plugin.unknown` for a method that no plugin reads
  */
-export async function readAdapters(path: string, kernel: Kernel): Promise<readonly ReadAdapter[]> {
+export async function readAdapters(path: string, kernel: Kernel, options: ReadOptions = {}): Promise<readonly ReadAdapter[]> {
   const folder = await currentFolder(path);
-  if (isAdapter(folder)) return [await readAdapter(folder, kernel)];
+  if (isAdapter(folder)) return [await readAdapter(folder, kernel, options)];
   const inside = existsSync(folder) ? readdirSync(folder).sort().map((name) => join(folder, name)).filter(isAdapter) : [];
   if (inside.length === 0) throw new DeftError("checkpoint.missing", `${path}: must be an adapter folder, got no adapter_config.json or deft.json in it. Check the path.`);
   const all: ReadAdapter[] = [];
-  for (const one of inside) all.push(await readAdapter(one, kernel));
+  for (const one of inside) all.push(await readAdapter(one, kernel, options));
   return all;
 }
 
@@ -49,16 +55,17 @@ function isAdapter(folder: string): boolean {
   return ["adapter_config.json", RECORD_FILE].some((name) => existsSync(join(folder, name)));
 }
 
-async function readAdapter(path: string, kernel: Kernel): Promise<ReadAdapter> {
-  return existsSync(join(path, "adapter_config.json")) ? readForeign(path, kernel) : readOwn(path, kernel);
+async function readAdapter(path: string, kernel: Kernel, options: ReadOptions): Promise<ReadAdapter> {
+  return existsSync(join(path, "adapter_config.json")) ? readForeign(path, kernel) : readOwn(path, kernel, options);
 }
 
 /** The `deft` layout: the attachment's own state. */
-async function readOwn(path: string, kernel: Kernel): Promise<ReadAdapter> {
+async function readOwn(path: string, kernel: Kernel, { plan }: ReadOptions): Promise<ReadAdapter> {
   const record = adapterRecord(await readJsonObject(join(path, RECORD_FILE), { code: "checkpoint.config" }), join(path, RECORD_FILE));
   const { tensors } = await readSafetensors(join(path, STATE_FILE));
   const head = existsSync(join(path, HEAD_FILE)) ? (await readSafetensors(join(path, HEAD_FILE))).tensors : new Map<string, NamedArray>();
-  const method = record.method === undefined ? undefined : kernel.create(PEFT_METHOD, record.method.id, record.method.options);
+  const planned = record.method === undefined ? undefined : kernel.create(PEFT_METHOD, record.method.id, record.method.options);
+  const method = plan === "ignore" ? (planned?.whole?.() ?? planned) : planned;
   const attach: ReadAdapter["attach"] = (model, rng, context) => {
     const attachment = method?.attach(model, rng, context);
     attachment?.loadState(tensors.values());

@@ -4,14 +4,13 @@ import { measureVariant, type BenchSettings, type BenchVariant, type VariantMeas
 import type { CheckpointRequest } from "./checkpoint.ts";
 
 /** What the process sends once. */
-export type BenchMessage = { readonly measured: VariantMeasurement; readonly peakRssMb: number } | { readonly error: { readonly code?: string | undefined; readonly message: string } };
+export type BenchMessage = { readonly measured: VariantMeasurement } | { readonly error: { readonly code?: string | undefined; readonly message: string } };
 
 const { request, variant } = JSON.parse(process.argv[2] ?? "{}") as { request: CheckpointRequest & BenchSettings; variant: BenchVariant };
 
 async function message(): Promise<BenchMessage> {
   try {
-    const measured = await measureVariant(request, variant);
-    return { measured, peakRssMb: Math.round(process.resourceUsage().maxRSS / 1024) };
+    return { measured: await measureVariant(request, variant) };
   } catch (error) {
     return { error: { code: error instanceof DeftError ? error.code : undefined, message: error instanceof Error ? error.message : String(error) } };
   }

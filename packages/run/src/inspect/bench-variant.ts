@@ -1,10 +1,13 @@
-import { batchTensors, DeftError, EXECUTION, formOf, generate, type HostBatch, type Model } from "@deft-js/core";
+import { batchTensors, DeftError, EXECUTION, formOf, generate, type HostBatch, type Model, type Split } from "@deft-js/core";
 import { profileKernels, profileTable, readAsync, Rng, scope } from "@deft-js/tensor";
-import { loadCheckpoint, type CheckpointRequest } from "./checkpoint.ts";
+import { benchTask, measureQuality, openBenchTask, rowsOf, type BenchTask, type Quality } from "./bench-quality.ts";
+import { kernelFor, loadCheckpoint, type CheckpointRequest } from "./checkpoint.ts";
 import { maxLengthFor } from "./texts.ts";
 
-/** What every variant does; random ids, so that no data are needed. */
+/** What every variant does; with random ids where no task is given. */
 export interface BenchSettings {
+  /** What quality is measured on, and what the ids of the timed batches are taken from. */
+  readonly quality?: BenchTask | undefined;
   /** Rows of a batch: one measurement each. */
   readonly batches: readonly number[];
   /** Tokens of a row. */
@@ -17,9 +20,11 @@ export interface BenchSettings {
   readonly profile?: boolean | undefined;
 }
 
-/** A way of running the checkpoint: an execution, or a weight format; neither is the dense one. */
+/** A way of running the checkpoint: an execution, a weight format, or the adapter's plan of skipped blocks; none of them is the dense one. */
 export interface BenchVariant {
   readonly id: string;
+  /** Whether the adapter's plan is followed; the blocks that it skips are run otherwise. */
+  readonly planned?: boolean | undefined;
   readonly execution?: string | undefined;
   readonly weights?: string | undefined;
 }
@@ -37,6 +42,11 @@ export interface BenchTime {
 export interface VariantMeasurement {
   readonly backend: string;
   readonly times: readonly BenchTime[];
+  /** Of the process after the last timed pass, in MB. */
+  readonly peakRssMb: number;
+  readonly quality?: Quality | undefined;
+  /** What the execution reports. */
+  readonly report?: Readonly<Record<string, unknown>> | undefined;
   /** Formats that the linear layers' weights are held in. */
   readonly formats: readonly string[];
   /** The kernels' times as a table, where asked for. */
@@ -52,20 +62,26 @@ const SEED = 1;
  * an end token.
  * @throws DeftError what loading, the back-end and the execution throw; `options.invalid` when the rows are longer than the model's positions
  */
-export async function measureVariant(request: CheckpointRequest & BenchSettings, { execution, weights = "dense" }: Omit<BenchVariant, "id">): Promise<VariantMeasurement> {
-  const { artifact, kernel, backend } = await loadCheckpoint({ ...request, weights });
+export async function measureVariant(request: CheckpointRequest & BenchSettings, { execution, weights = "dense", planned = false }: Omit<BenchVariant, "id">): Promise<VariantMeasurement> {
+  const kernelOf = await kernelFor(request);
+  const task = request.quality === undefined ? undefined : benchTask(kernelOf, request.quality);
+  const { artifact, kernel, backend } = await loadCheckpoint({ ...request, kernel: kernelOf, weights, plan: planned ? "follow" : "ignore" });
   const { model, tokenizer } = artifact;
   try {
     checkPositions(model, request);
+    const open = task === undefined ? undefined : await openBenchTask(task, artifact);
     const vocabulary = Math.min(tokenizer.vocabularySize, Number(model.config["vocab_size"] ?? Infinity));
-    const inputs = request.batches.map((size) => randomBatch(model, { ...request, size, vocabulary }));
-    if (execution !== undefined) await kernel.create(EXECUTION, execution).install(model, { rng: new Rng(SEED), calibration: () => inputs });
+    const inputs = request.batches.map((size) => (open === undefined ? randomBatch(model, { ...request, size, vocabulary }) : textBatch(model, open.first, { ...request, size })));
+    const calibration = (): Iterable<HostBatch> => (open === undefined ? inputs : open.train.batches({ batchSize: 32 }));
+    const installed = execution === undefined ? undefined : await kernel.create(EXECUTION, execution).install(model, { rng: new Rng(SEED), calibration });
     const times: BenchTime[] = [];
     for (const host of inputs) times.push(await timesOf(model, host, request));
     const first = inputs[0];
     const profile = request.profile === true && first !== undefined ? { profile: profileTable(await profileKernels(() => forward(model, first))) } : {};
     const formats = [...new Set(model.sites("linear").flatMap(({ weight }) => weight?.format ?? []))];
-    return { backend, times, formats, ...profile };
+    const peakRssMb = Math.round(process.resourceUsage().maxRSS / 1024);
+    const quality = task === undefined || open === undefined ? {} : { quality: await measureQuality(artifact, task, open.first) };
+    return { backend, times, formats, peakRssMb, ...profile, ...quality, ...(installed === undefined ? {} : { report: installed.report() }) };
   } finally {
     model.dispose();
   }
@@ -102,8 +118,16 @@ function randomBatch(model: Model, { size, seq, tokens, vocabulary }: BenchSetti
   const rng = new Rng(SEED);
   const ids = (count: number): Int32Array => Int32Array.from({ length: count }, () => rng.integer(vocabulary));
   const inputs = { size, seq, inputIds: ids(size * seq), attentionMask: new Float32Array(size * seq).fill(1) };
-  const stacks = new Set(model.sites("mlp").map(({ stack }) => stack));
-  return stacks.size === 2 ? { ...inputs, labelSeq: tokens, labels: ids(size * tokens) } : inputs;
+  return isEncoderDecoder(model) ? { ...inputs, labelSeq: tokens, labels: ids(size * tokens) } : inputs;
+}
+
+/** The same of a split's texts. */
+function textBatch(model: Model, split: Split, { size, seq, tokens }: BenchSettings & { readonly size: number }): HostBatch {
+  return rowsOf(split, { size, seq, labelSeq: isEncoderDecoder(model) ? tokens : undefined });
+}
+
+function isEncoderDecoder(model: Model): boolean {
+  return new Set(model.sites("mlp").map(({ stack }) => stack)).size === 2;
 }
 
 function checkPositions(model: Model, { seq, tokens }: BenchSettings): void {

@@ -4,6 +4,7 @@ import { DeftError, WEIGHT_FORMAT, type Artifact, type HeadKind, type Kernel } f
 import { readJsonObject } from "@deft-js/checkpoint";
 import { parse } from "yaml";
 import { readFile } from "node:fs/promises";
+import { readAdapters } from "../adapter/read.ts";
 import { adapterRecord, RECORD_FILE, type AdapterRecord } from "../adapter/record.ts";
 import { startBackend } from "../backend/start.ts";
 import { openModel } from "../model/load.ts";
@@ -15,6 +16,8 @@ export interface CheckpointRequest {
   readonly checkpoint: string;
   /** An adapter folder of this toolkit, HF PEFT or AdapterHub. */
   readonly adapter?: string | undefined;
+  /** `ignore`: the blocks that the adapter's plan skips are read and run. `follow` when left out. */
+  readonly plan?: "follow" | "ignore" | undefined;
   readonly head?: HeadKind | undefined;
   /** Without a head, unless the model is one that generates. */
   readonly bare?: boolean | undefined;
@@ -44,7 +47,7 @@ export async function loadCheckpoint(request: CheckpointRequest): Promise<Loaded
   const weights = id === undefined || id === "dense" ? id : kernel.create(WEIGHT_FORMAT, id);
   const backend = await startBackend({ kernel, id: request.backend });
   const record = adapter === undefined ? undefined : await recordIn(adapter);
-  const opened = await openModel(path, { kernel, adapter, offline: request.offline, weights });
+  const opened = await openModel(path, { kernel, adapter, plan: request.plan, offline: request.offline, weights });
   const artifact = await opened.build({ head: request.bare === true && opened.declaredHead !== "language-model" ? "none" : request.head });
   return { artifact, kernel, backend, record };
 }
@@ -52,6 +55,18 @@ export async function loadCheckpoint(request: CheckpointRequest): Promise<Loaded
 /** The kernel with the plugins that the checkpoint's recipe names and the installed ones. */
 export async function kernelFor(request: CheckpointRequest): Promise<Kernel> {
   return request.kernel ?? (await createKernel({ plugins: (await placesOf(request)).plugins }));
+}
+
+/** The task that a checkpoint's adapter was trained on, as a recipe says it; undefined where its folder does not tell. */
+export async function trainedTask(request: CheckpointRequest): Promise<Readonly<Record<string, unknown>> | undefined> {
+  const { adapter } = await placesOf(request);
+  return adapter === undefined ? undefined : (await readAdapters(adapter, await kernelFor(request))).map(({ record }) => record?.task).find((task) => task !== undefined);
+}
+
+/** Whether the checkpoint's adapter has a plan of blocks that are skipped. */
+export async function hasPlan(request: CheckpointRequest): Promise<boolean> {
+  const { adapter } = await placesOf(request);
+  return adapter !== undefined && (await readAdapters(adapter, await kernelFor(request))).some(({ method }) => method?.whole?.() !== undefined);
 }
 
 /** Whether a folder is a run's. */

@@ -18,6 +18,8 @@ export interface LoadModelOptions {
   readonly labels?: number | undefined;
   /** An adapter folder of this toolkit, HF PEFT or AdapterHub, to be attached. */
   readonly adapter?: string | undefined;
+  /** `ignore`: the blocks that the adapter's plan skips are read and run. `follow` when left out. */
+  readonly plan?: "follow" | "ignore" | undefined;
   readonly revision?: string | undefined;
   readonly offline?: boolean | undefined;
   /** How the linear layers that it accepts are held; as the adapter was trained over them, or as the folder holds them, when left out. Encoded one by one as they are read, so that the peak stays near the size in that format. */
@@ -60,11 +62,11 @@ export async function loadModel(path: string, options: LoadModelOptions): Promis
 }
 
 /** Opens a model folder and its tokenizer, and an adapter folder where one is named; builds nothing yet. */
-export async function openModel(path: string, { kernel, adapter, revision, offline, weights, seed = 42, warn = emitWarning }: LoadModelOptions): Promise<OpenedModel> {
+export async function openModel(path: string, { kernel, adapter, plan, revision, offline, weights, seed = 42, warn = emitWarning }: LoadModelOptions): Promise<OpenedModel> {
   const folder = await resolveModel(path, { revision, offline });
   const { config, source } = await openLayout(kernel, await openModelFolder(folder), folder);
   const family = familyOf(kernel, config, path);
-  const adapters = adapter === undefined ? [] : await readAdapters(adapter, kernel);
+  const adapters = adapter === undefined ? [] : await readAdapters(adapter, kernel, { plan });
   for (const { path: from, unknownKeys } of adapters) if (unknownKeys.length > 0) warn(`${from}: adapter_config.json has keys that are kept but not known: ${unknownKeys.join(", ")}`);
   const tokenizer = await loadTokenizer(folder);
   const build: OpenedModel["build"] = async ({ head, labels }) => {
