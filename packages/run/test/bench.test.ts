@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -51,6 +51,13 @@ test("rows longer than the model's positions and bad settings are refused", asyn
   await expect(benchCheckpoint({ checkpoint: folder, batches: [] })).rejects.toMatchObject({ code: "options.invalid" });
   await expect(benchCheckpoint({ checkpoint: folder, batches: [0] })).rejects.toMatchObject({ code: "options.invalid" });
   await expect(benchCheckpoint({ checkpoint: folder, iters: 0.5 })).rejects.toMatchObject({ code: "options.invalid" });
+});
+
+test("a model whose head does not answer the task is refused", async () => {
+  const csv = join(folder, "..", "rows.csv");
+  writeFileSync(csv, "text,label\ngood film,good\nbad film,bad\n");
+  const quality = { task: { text: { train: csv, evaluation: csv, text: "text", label: "label" } } };
+  await expect(measureVariant({ checkpoint: folder, ...settings, quality }, {})).rejects.toMatchObject({ code: "model.head", message: "bench: text needs a sequence-classification head, got masked-language-model. Name the adapter or a fine-tuned model." });
 });
 
 test("a task is named shortly, as in recipes, or as the adapter's", () => {
