@@ -57,15 +57,24 @@ export class DensityMeter implements Meter {
   readonly #thresholds: readonly number[];
   readonly #gated: Gated;
   readonly #layers = new Map<string, LayerSums>();
+  /** An evaluation runs: it asks for the activations, so that a pass without any has no MLP that runs. */
+  #inEvaluation = false;
 
   constructor({ thresholds, gated }: z.output<typeof densityMeterSchema>) {
     this.#thresholds = thresholds;
     this.#gated = gated;
   }
 
-  /** Throws `density.taps` when the forward pass carries no activations. */
+  begin(): () => void {
+    this.#inEvaluation = true;
+    return () => {
+      this.#inEvaluation = false;
+    };
+  }
+
+  /** Throws `density.taps` when the forward pass carries no activations, except in an evaluation of a model all of whose MLPs are skipped. */
   add(forward: ForwardResult): void {
-    if (forward.activations.length === 0) throw new DeftError("density.taps", "density meter: the forward pass must carry activations, got none. Ask for them with `taps: { activations: true }`.");
+    if (forward.activations.length === 0 && !this.#inEvaluation) throw new DeftError("density.taps", "density meter: the forward pass must carry activations, got none. Ask for them with `taps: { activations: true }`.");
     for (const activation of forward.activations) accumulate(this.#sums(activation), densityCounts(activation, { thresholds: [0, ...this.#thresholds], gated: this.#gated }));
   }
 

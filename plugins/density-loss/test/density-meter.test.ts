@@ -55,6 +55,15 @@ describe("density meter, reckoned by hand", () => {
     expect(meter.report().examples).toBe(0);
   });
 
+  it("reports no layer in an evaluation of a model that skips every MLP", () => {
+    const meter = densityMeter();
+    const end = meter.begin();
+    meter.add({ activations: [] } as unknown as ForwardResult);
+    end();
+    expect(meter.report()).toMatchObject({ layers: [], encoder: null, decoder: null });
+    expect(() => meter.add({ activations: [] } as unknown as ForwardResult)).toThrow(expect.objectContaining({ code: "density.taps" }));
+  });
+
   it("leaves no tensor behind and refuses a pass without activations or a threshold of 0", () => {
     const { tensors } = ops.memory();
     measured([[A, B]]);
