@@ -1,7 +1,7 @@
 import {
-  classificationLoss, evaluationContext, loadParameters, ModelParts, ops,
-  type Batch, type BuildOptions, type EmbeddingInput, type EmbeddingOutput, type ForwardContext, type ForwardResult, type HeadKind, type Model, type ModelConfig, type ModelFamily,
-  type NamedArray, type Site, type SiteKind, type SitePoint, type TappedActivation, type Taps, type Weight,
+  classificationLoss, evaluationContext, loadParameters, ModelParts, ops, PartsModel,
+  type Batch, type BuildOptions, type EmbeddingInput, type EmbeddingOutput, type ForwardContext, type ForwardResult, type Model, type ModelConfig, type ModelFamily,
+  type SitePoint, type TappedActivation, type Taps,
 } from "@deft-js/core";
 import { ToyLayer } from "./toy-layer.ts";
 import { TOY_SIZES, toySpecs, type ToySizes } from "./toy-parts.ts";
@@ -32,23 +32,16 @@ async function buildToy({ config, source, rng, weightFormat, absent }: BuildOpti
   return new ToyModel({ ...config, hidden_size: sizes.dModel, model_type: "toy" }, sizes, new ModelParts(specs, loaded));
 }
 
-class ToyModel implements Model {
-  readonly family = "toy";
-  readonly head: HeadKind = "sequence-classification";
-  readonly config: ModelConfig;
+class ToyModel extends PartsModel {
   readonly #parts: ModelParts;
   readonly #embedding: SitePoint<"embedding">;
   readonly #layers: readonly ToyLayer[];
 
   constructor(config: ModelConfig, sizes: ToySizes, parts: ModelParts) {
-    this.config = config;
+    super({ family: "toy", config, head: "sequence-classification", parts, headParameters: [parts.parameter("classifier.weight"), parts.parameter("classifier.bias")] });
     this.#parts = parts;
     this.#embedding = parts.site({ kind: "embedding", path: "toy.embeddings", stack: "encoder", dIn: sizes.vocabulary, dOut: sizes.dModel, tokenRows: (ids) => this.#words(ids) });
     this.#layers = Array.from({ length: sizes.layers }, (_, layer) => new ToyLayer(parts, sizes, layer));
-  }
-
-  sites<K extends SiteKind>(kind: K, pattern?: RegExp): readonly Site<K>[] {
-    return this.#parts.sites(kind, pattern);
   }
 
   forward(batch: Batch, taps: Taps = {}, context: ForwardContext = evaluationContext): ForwardResult {
@@ -69,26 +62,6 @@ class ToyModel implements Model {
 
   loss(result: ForwardResult, batch: Batch): ops.Tensor {
     return classificationLoss(result.logits, batch);
-  }
-
-  parameters(): ReadonlyMap<string, ops.Variable> {
-    return this.#parts.parameters();
-  }
-
-  headParameters(): readonly ops.Variable[] {
-    return [this.#parts.parameter("classifier.weight"), this.#parts.parameter("classifier.bias")];
-  }
-
-  exportParameters(): Iterable<NamedArray> {
-    return this.#parts.exportParameters();
-  }
-
-  replaceWeight(path: string, weight: Weight): void {
-    this.#parts.replaceWeight(path, weight);
-  }
-
-  dispose(): void {
-    this.#parts.dispose();
   }
 
   #words(ids: ops.Tensor): ops.Tensor {

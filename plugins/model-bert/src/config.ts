@@ -1,4 +1,4 @@
-import { DeftError, type ModelConfig, type ops } from "@deft-js/core";
+import { ACTIVATION_NAMES, DeftError, modelConfig, type ActivationName, type ModelConfig, type ops } from "@deft-js/core";
 import { z } from "zod";
 
 /** A configuration, checked: the sizes and rates of a BERT or RoBERTa encoder. */
@@ -24,8 +24,6 @@ export interface BertConfig {
   readonly labels: number;
 }
 
-const ACTIVATIONS = { gelu: "gelu", gelu_new: "gelu_new", relu: "relu", silu: "silu", swish: "silu" } as const;
-
 const size = (most: number) => z.number().int().min(1).max(most);
 const rate = z.number().min(0).lt(1);
 
@@ -37,7 +35,7 @@ const schema = z.object({
   num_hidden_layers: size(256),
   num_attention_heads: size(1024),
   intermediate_size: size(2 ** 17),
-  hidden_act: z.enum(Object.keys(ACTIVATIONS) as (keyof typeof ACTIVATIONS)[]).default("gelu"),
+  hidden_act: z.enum(Object.keys(ACTIVATION_NAMES) as ActivationName[]).default("gelu"),
   hidden_dropout_prob: rate.default(0.1),
   attention_probs_dropout_prob: rate.default(0.1),
   classifier_dropout: rate.nullish(),
@@ -59,12 +57,7 @@ const schema = z.object({
  * @throws DeftError `model.config` when a value is missing, out of bounds or asks for something unsupported
  */
 export function parseConfig(raw: ModelConfig, options: { labels?: number | undefined } = {}): BertConfig {
-  const result = schema.safeParse(raw);
-  if (!result.success) {
-    const issues = result.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ");
-    throw new DeftError("model.config", `bert: config.json must describe a BERT or RoBERTa encoder, got ${issues}. Correct config.json or choose another model.`);
-  }
-  const c = result.data;
+  const c = modelConfig(schema, raw, { who: "bert", what: "a BERT or RoBERTa encoder" });
   const config: BertConfig = {
     modelType: c.model_type,
     vocabSize: c.vocab_size,
@@ -72,7 +65,7 @@ export function parseConfig(raw: ModelConfig, options: { labels?: number | undef
     layers: c.num_hidden_layers,
     heads: c.num_attention_heads,
     intermediateSize: c.intermediate_size,
-    activation: ACTIVATIONS[c.hidden_act],
+    activation: ACTIVATION_NAMES[c.hidden_act],
     hiddenDropout: c.hidden_dropout_prob,
     attentionDropout: c.attention_probs_dropout_prob,
     classifierDropout: c.classifier_dropout ?? c.hidden_dropout_prob,

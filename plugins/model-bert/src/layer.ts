@@ -1,13 +1,5 @@
-import { activatedLinear, attend, contextDropout, layerNormSite, type ActivatedLinear, type AttentionInput, type ForwardContext, type LayerNorm, type LinearSite, type ModelParts, type ops, type SitePoint } from "@deft-js/core";
+import { activatedLinear, attend, contextDropout, layerNormSite, type ActivatedLinear, type AttentionInput, type ForwardContext, type LayerNorm, type LayerOutput, type LinearSite, type ModelParts, type ops, type SitePoint } from "@deft-js/core";
 import type { BertConfig } from "./config.ts";
-
-/** What a layer gives. */
-export interface LayerOutput {
-  /** [batch, seq, dModel]. */
-  readonly hidden: ops.Tensor;
-  /** The MLP's activation [batch, seq, dFf]; undefined when a wrapper passed the MLP over. */
-  readonly activation: ops.Tensor | undefined;
-}
 
 /** What follows a sublayer: y = LN(site(drop(h)) + x). */
 interface Residual {

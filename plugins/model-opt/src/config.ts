@@ -1,4 +1,4 @@
-import { DeftError, type ModelConfig, type ops } from "@deft-js/core";
+import { ACTIVATION_NAMES, DeftError, modelConfig, type ActivationName, type ModelConfig, type ops } from "@deft-js/core";
 import { z } from "zod";
 
 /** A configuration, checked: the sizes and rates of an OPT decoder. */
@@ -27,8 +27,6 @@ export interface OptConfig {
   readonly bias: boolean;
 }
 
-const ACTIVATIONS = { relu: "relu", gelu: "gelu", gelu_new: "gelu_new", silu: "silu", swish: "silu" } as const;
-
 const size = (most: number) => z.number().int().min(1).max(most);
 const rate = z.number().min(0).lt(1);
 
@@ -41,7 +39,7 @@ const schema = z.object({
   num_attention_heads: size(1024),
   ffn_dim: size(2 ** 17),
   word_embed_proj_dim: size(2 ** 14).nullish(),
-  activation_function: z.enum(Object.keys(ACTIVATIONS) as (keyof typeof ACTIVATIONS)[]).default("relu"),
+  activation_function: z.enum(Object.keys(ACTIVATION_NAMES) as ActivationName[]).default("relu"),
   dropout: rate.default(0.1),
   attention_dropout: rate.default(0),
   max_position_embeddings: size(2 ** 20).default(2048),
@@ -60,12 +58,7 @@ const schema = z.object({
  * @throws DeftError `model.config` when a value is missing, out of bounds or asks for something unsupported
  */
 export function parseConfig(raw: ModelConfig): OptConfig {
-  const result = schema.safeParse(raw);
-  if (!result.success) {
-    const issues = result.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ");
-    throw new DeftError("model.config", `opt: config.json must describe an OPT decoder, got ${issues}. Correct config.json or choose another model.`);
-  }
-  const c = result.data;
+  const c = modelConfig(schema, raw, { who: "opt", what: "an OPT decoder" });
   if (c.hidden_size % c.num_attention_heads !== 0)
     throw new DeftError("model.config", `opt: hidden_size must be a multiple of num_attention_heads, got ${c.hidden_size} and ${c.num_attention_heads}. Correct config.json.`);
   if (c.pad_token_id >= c.vocab_size) throw new DeftError("model.config", `opt: pad_token_id must be below vocab_size ${c.vocab_size}, got ${c.pad_token_id}. Correct config.json.`);
@@ -76,7 +69,7 @@ export function parseConfig(raw: ModelConfig): OptConfig {
     heads: c.num_attention_heads,
     ffnDim: c.ffn_dim,
     embeddingSize: c.word_embed_proj_dim ?? c.hidden_size,
-    activation: ACTIVATIONS[c.activation_function],
+    activation: ACTIVATION_NAMES[c.activation_function],
     dropout: c.dropout,
     attentionDropout: c.attention_dropout,
     maxPositions: c.max_position_embeddings,

@@ -1,15 +1,7 @@
-import { activatedLinear, attend, contextDropout, ops, type ActivatedLinear, type ForwardContext, type KeyValueCache, type LayerNorm, type LinearSite, type ModelParts, type SitePoint } from "@deft-js/core";
+import { activatedLinear, attend, contextDropout, ops, type ActivatedLinear, type ForwardContext, type KeyValueCache, type LayerNorm, type LayerOutput, type LinearSite, type ModelParts, type SitePoint } from "@deft-js/core";
 import type { OptConfig } from "./config.ts";
 import { layerNorm } from "./norm.ts";
 import { DECODER } from "./parameters.ts";
-
-/** What a layer gives. */
-export interface LayerOutput {
-  /** [batch, seq, dModel]. */
-  readonly hidden: ops.Tensor;
-  /** The MLP's activation [batch, seq, dFf]; undefined when a wrapper passed the MLP over. */
-  readonly activation: ops.Tensor | undefined;
-}
 
 /** A sublayer's norm and the site of what it adds to the residual stream. */
 interface Sublayer {

@@ -1,21 +1,4 @@
-import {
-  DeftError,
-  evaluationContext,
-  ops,
-  type Batch,
-  type Decoding,
-  type ForwardContext,
-  type ForwardResult,
-  type HeadKind,
-  type Model,
-  type ModelConfig,
-  type ModelParts,
-  type NamedArray,
-  type Site,
-  type SiteKind,
-  type Taps,
-  type Weight,
-} from "@deft-js/core";
+import { DeftError, evaluationContext, ops, PartsModel, type Batch, type Decoding, type ForwardContext, type ForwardResult, type HeadKind, type ModelConfig, type ModelParts, type Taps } from "@deft-js/core";
 import type { OptConfig } from "./config.ts";
 import { Decoder } from "./decoder.ts";
 import { OptDecoding } from "./decoding.ts";
@@ -31,22 +14,12 @@ export interface OptModelOptions {
 }
 
 /** An OPT decoder, with the tied language-model head or without. */
-export class OptModel implements Model {
-  readonly family = "opt";
-  readonly config: ModelConfig;
-  readonly head: HeadKind;
-  readonly #parts: ModelParts;
+export class OptModel extends PartsModel {
   readonly #decoder: Decoder;
 
   constructor({ config, raw, head, parts }: OptModelOptions) {
-    this.config = raw;
-    this.head = head;
-    this.#parts = parts;
+    super({ family: "opt", config: raw, head, parts });
     this.#decoder = new Decoder(parts, config);
-  }
-
-  sites<K extends SiteKind>(kind: K, pattern?: RegExp): readonly Site<K>[] {
-    return this.#parts.sites(kind, pattern);
   }
 
   /** Logits of the next token after each position; the last hidden states [batch, seq, embeddingSize] when there is no head. */
@@ -66,25 +39,5 @@ export class OptModel implements Model {
   decode(batch: Batch): Decoding {
     if (this.head === "none") throw new DeftError("model.head", "opt: a model without a head generates nothing, got a batch to go on from. Load it with the head language-model.");
     return new OptDecoding(this.#decoder, batch);
-  }
-
-  parameters(): ReadonlyMap<string, ops.Variable> {
-    return this.#parts.parameters();
-  }
-
-  headParameters(): readonly ops.Variable[] {
-    return [];
-  }
-
-  exportParameters(): Iterable<NamedArray> {
-    return this.#parts.exportParameters();
-  }
-
-  replaceWeight(path: string, weight: Weight): void {
-    this.#parts.replaceWeight(path, weight);
-  }
-
-  dispose(): void {
-    this.#parts.dispose();
   }
 }

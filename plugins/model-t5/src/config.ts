@@ -1,4 +1,4 @@
-import { DeftError, type ModelConfig, type ops } from "@deft-js/core";
+import { ACTIVATION_NAMES, DeftError, modelConfig, type ActivationName, type ModelConfig, type ops } from "@deft-js/core";
 import { z } from "zod";
 
 /** A configuration, checked: the sizes and rates of a T5 encoder-decoder. */
@@ -26,11 +26,9 @@ export interface T5Config {
   readonly startId: number;
 }
 
-const ACTIVATIONS = { gelu: "gelu", gelu_new: "gelu_new", relu: "relu", silu: "silu", swish: "silu" } as const;
-type ActivationName = keyof typeof ACTIVATIONS;
 
 const size = (most: number) => z.number().int().min(1).max(most);
-const activation = z.enum(Object.keys(ACTIVATIONS) as ActivationName[]);
+const activation = z.enum(Object.keys(ACTIVATION_NAMES) as ActivationName[]);
 
 /** The keys of config.json that decide the computation, bounded; other keys are carried along unread. */
 const schema = z.object({
@@ -63,12 +61,7 @@ const schema = z.object({
  * @throws DeftError `model.config` when a value is missing, out of bounds or asks for something unsupported
  */
 export function parseConfig(raw: ModelConfig): T5Config {
-  const result = schema.safeParse(raw);
-  if (!result.success) {
-    const issues = result.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ");
-    throw new DeftError("model.config", `t5: config.json must describe a T5 encoder-decoder, got ${issues}. Correct config.json or choose another model.`);
-  }
-  const c = result.data;
+  const c = modelConfig(schema, raw, { who: "t5", what: "a T5 encoder-decoder" });
   const padId = c.pad_token_id ?? 0;
   const config: T5Config = {
     vocabSize: c.vocab_size,
@@ -94,8 +87,8 @@ export function parseConfig(raw: ModelConfig): T5Config {
 }
 
 function activationOf(projection: string, named: ActivationName | null | undefined): ops.ActivationKind {
-  if (projection === "gated-gelu") return ACTIVATIONS[named ?? "gelu_new"];
-  return ACTIVATIONS[named ?? (projection.replace("gated-", "") as ActivationName)];
+  if (projection === "gated-gelu") return ACTIVATION_NAMES[named ?? "gelu_new"];
+  return ACTIVATION_NAMES[named ?? (projection.replace("gated-", "") as ActivationName)];
 }
 
 function checkRelations({ padId, startId, vocabSize, buckets, maxDistance }: T5Config): void {

@@ -1,7 +1,4 @@
-import {
-  DeftError, evaluationContext, ops, tokenLoss,
-  type Batch, type Decoding, type ForwardContext, type ForwardResult, type HeadKind, type Model, type ModelConfig, type ModelParts, type NamedArray, type Site, type SiteKind, type Taps, type Weight,
-} from "@deft-js/core";
+import { DeftError, evaluationContext, ops, PartsModel, tokenLoss, type Batch, type Decoding, type ForwardContext, type ForwardResult, type HeadKind, type ModelConfig, type ModelParts, type Taps } from "@deft-js/core";
 import type { T5Config } from "./config.ts";
 import { T5Decoding } from "./decoding.ts";
 import { decoderInputs } from "./labels.ts";
@@ -17,27 +14,19 @@ export interface T5ModelOptions {
   readonly parts: ModelParts;
 }
 
-/** A T5 encoder-decoder, with a language-model head or none. */
-export class T5Model implements Model {
-  readonly family = "t5";
-  readonly config: ModelConfig;
-  readonly head: HeadKind;
+/** A T5 encoder-decoder, with a language-model head or none. No parameter is the head's alone: it is the word embeddings, or frozen with the base. */
+export class T5Model extends PartsModel {
   readonly #config: T5Config;
   readonly #parts: ModelParts;
   readonly #encoder: Stack;
   readonly #decoder: Stack;
 
   constructor({ config, raw, head, parts }: T5ModelOptions) {
-    this.config = raw;
-    this.head = head;
+    super({ family: "t5", config: raw, head, parts });
     this.#config = config;
     this.#parts = parts;
     this.#encoder = new Stack(parts, config, "encoder");
     this.#decoder = new Stack(parts, config, "decoder");
-  }
-
-  sites<K extends SiteKind>(kind: K, pattern?: RegExp): readonly Site<K>[] {
-    return this.#parts.sites(kind, pattern);
   }
 
   /**
@@ -67,27 +56,6 @@ export class T5Model implements Model {
   decode(batch: Batch): Decoding {
     if (this.head === "none") throw new DeftError("model.head", "t5: a model without a head generates nothing, got a batch to go on from. Load it with the head language-model.");
     return new T5Decoding({ encoder: this.#encoder, decoder: this.#decoder, startId: this.#config.startId, logits: (hidden) => this.#logits(hidden) }, batch);
-  }
-
-  parameters(): ReadonlyMap<string, ops.Variable> {
-    return this.#parts.parameters();
-  }
-
-  /** None: the head is the word embeddings, or frozen with the base. */
-  headParameters(): readonly ops.Variable[] {
-    return [];
-  }
-
-  exportParameters(): Iterable<NamedArray> {
-    return this.#parts.exportParameters();
-  }
-
-  replaceWeight(path: string, weight: Weight): void {
-    this.#parts.replaceWeight(path, weight);
-  }
-
-  dispose(): void {
-    this.#parts.dispose();
   }
 
   /** h·Eᵀ/√dModel with the word embeddings E, or h·Hᵀ with a table of its own: [..., dModel] → [..., vocabulary]. */

@@ -1,4 +1,4 @@
-import { contextDropout, ops, type EmbeddingInput, type EmbeddingOutput, type ForwardContext, type ModelParts, type SitePoint, type TappedActivation, type Taps } from "@deft-js/core";
+import { contextDropout, ops, throughLayers, type EmbeddingInput, type EmbeddingOutput, type ForwardContext, type ModelParts, type Passed, type SitePoint, type Taps } from "@deft-js/core";
 import { Block, type BlockCache, type BlockReads } from "./block.ts";
 import type { T5Config } from "./config.ts";
 import { rmsNorm, type Norm } from "./norm.ts";
@@ -19,29 +19,6 @@ export interface StackInput {
   readonly encoder?: { readonly hidden?: ops.Tensor | undefined; readonly mask: ops.Tensor };
   /** Which positions are real ones, for the taps, [batch, seq]; those of the mask when left out. */
   readonly real?: ops.Tensor;
-}
-
-/** What comes out of it. */
-export interface StackOutput {
-  /** After the final norm, [batch, rows + seq, dModel]. */
-  readonly hidden: ops.Tensor;
-  /** [batch, past + rows + seq]. */
-  readonly attentionMask: ops.Tensor;
-  readonly activations: readonly TappedActivation[];
-  /** The embedding's output, then each block's; the last one after the final norm. */
-  readonly hiddenStates: readonly ops.Tensor[];
-}
-
-type Passed = Pick<StackOutput, "hidden" | "activations" | "hiddenStates">;
-
-interface Pass {
-  readonly embedded: ops.Tensor;
-  /** What block i reads. */
-  reads(block: number): BlockReads;
-  /** The mask of the taps. */
-  readonly real: ops.Tensor;
-  readonly taps: Taps;
-  readonly context: ForwardContext;
 }
 
 /** The encoder or the decoder: embedding, blocks, final norm. */
@@ -69,7 +46,8 @@ export class Stack {
     return this.#blocks.length;
   }
 
-  forward(input: StackInput, taps: Taps, context: ForwardContext): StackOutput {
+  /** The last of the hidden states is after the final norm, as is `hidden`. */
+  forward(input: StackInput, taps: Taps, context: ForwardContext): Passed {
     const { inputIds, attentionMask: mask, past = 0, real } = input;
     const { hidden: embedded, attentionMask } = this.#embedding.run({ inputIds, attentionMask: mask, past }, context, (i) => this.#embed(i, context));
     const [size = 0, queries = 0] = embedded.shape;
@@ -79,9 +57,16 @@ export class Stack {
       const cache = input.caches?.[block];
       return { self: { ...self, cache: cache?.self }, cross: input.encoder && { source: input.encoder.hidden, mask: input.encoder.mask, causal: false, cache: cache?.cross } };
     };
-    const passed = this.#through(this.#blocks.length, { embedded, reads, real: real === undefined ? attentionMask : withRows(real, size, queries), taps, context });
-    const hidden = contextDropout(this.#norm(passed.hidden), this.#config.dropout, context);
-    return { hidden, attentionMask, activations: passed.activations, hiddenStates: taps.hiddenStates === true ? [...passed.hiddenStates.slice(0, -1), hidden] : [] };
+    const { hidden: last, activations, hiddenStates } = throughLayers({
+      stack: this.#name,
+      layers: this.#blocks,
+      taps,
+      embed: () => ({ hidden: embedded, attentionMask }),
+      run: (block, { index, x }) => block.forward(x, reads(index), context),
+      real: real === undefined ? undefined : withRows(real, size, queries),
+    });
+    const hidden = contextDropout(this.#norm(last), this.#config.dropout, context);
+    return { hidden, attentionMask, activations, hiddenStates: taps.hiddenStates === true ? [...hiddenStates.slice(0, -1), hidden] : [] };
   }
 
   #embed({ inputIds, attentionMask, prompt, past = 0 }: EmbeddingInput, context: ForwardContext): EmbeddingOutput {
@@ -92,23 +77,6 @@ export class Stack {
     const repeated = ops.broadcastTo(ops.reshape(prompt, [1, rows, d]), [size, rows, d]);
     const hidden = contextDropout(ops.concat([repeated, words], 1), this.#config.dropout, context); // [batch, rows + seq, dModel]
     return { hidden, attentionMask: ops.concat([ops.ones([size, rows]), attentionMask], 1) };
-  }
-
-  /** The first `depth` blocks. Each runs in a scope around those below it, so that one block's tensors at a time are alive. */
-  #through(depth: number, pass: Pass): Passed {
-    const { embedded, reads, real, taps, context } = pass;
-    const block = this.#blocks[depth - 1];
-    if (block === undefined) return { hidden: embedded, activations: [], hiddenStates: taps.hiddenStates === true ? [embedded] : [] };
-    return ops.scope(() => {
-      const below = this.#through(depth - 1, pass);
-      const { hidden, activation, product } = block.forward(below.hidden, reads(depth - 1), context);
-      const tapped = taps.activations === true && activation !== undefined;
-      return {
-        hidden,
-        activations: tapped ? [...below.activations, { path: block.activationPath, stack: this.#name, layer: depth - 1, value: activation, product, mask: real }] : below.activations,
-        hiddenStates: taps.hiddenStates === true ? [...below.hiddenStates, hidden] : [],
-      };
-    });
   }
 }
 

@@ -1,6 +1,6 @@
-import { DeftError, loadVariables, stateOf, type AdapterLayout, type Attachment, type Model, type NamedArray, type ops, type PeftMethod, type Site } from "@deft-js/core";
-import { addBottleneck, type Bottleneck } from "./bottleneck.ts";
-import { ADAPTER_STATE, adapterHubLayout } from "./layout.ts";
+import { attachmentOf, DeftError, type Attachment, type Model, type ops, type PeftMethod, type Site } from "@deft-js/core";
+import { addBottleneck } from "./bottleneck.ts";
+import { adapterHubLayout } from "./layout.ts";
 import { adapterOptions, type AdapterOptions, type AdapterSettings } from "./options.ts";
 
 /**
@@ -11,35 +11,18 @@ import { adapterOptions, type AdapterOptions, type AdapterSettings } from "./opt
  */
 export function adapter(settings: AdapterSettings = {}): PeftMethod {
   const options = adapterOptions(settings);
-  const method: PeftMethod = { id: "adapter", options, attach: (model, rng) => new AdapterAttachment(method, options, model, rng) };
+  const method: PeftMethod = { id: "adapter", options, attach: (model, rng) => attach(method, options, model, rng) };
   return method;
 }
 
-class AdapterAttachment implements Attachment {
-  readonly method: PeftMethod;
-  readonly variables: readonly ops.Variable[];
-  readonly layouts: { readonly adapterhub: AdapterLayout };
-  readonly #bottlenecks: readonly Bottleneck[];
-
-  constructor(method: PeftMethod, options: AdapterOptions, model: Model, rng: ops.Rng) {
-    this.method = method;
-    this.#bottlenecks = places(model, options).map((site) => addBottleneck(site, options, rng));
-    this.variables = this.#bottlenecks.flatMap((one) => [one.downWeight, one.downBias, one.upWeight, one.upBias]);
-    this.layouts = { adapterhub: adapterHubLayout(model, this.#bottlenecks, options) };
-  }
-
-  detach(): void {
-    for (const { undo } of this.#bottlenecks) undo();
-    for (const variable of this.variables) variable.dispose();
-  }
-
-  state(): readonly NamedArray[] {
-    return stateOf(this.variables);
-  }
-
-  loadState(state: Iterable<NamedArray>): void {
-    loadVariables(this.variables, state, ADAPTER_STATE);
-  }
+function attach(method: PeftMethod, options: AdapterOptions, model: Model, rng: ops.Rng): Attachment {
+  const bottlenecks = places(model, options).map((site) => addBottleneck(site, options, rng));
+  return attachmentOf({
+    method,
+    variables: bottlenecks.flatMap(({ downWeight, downBias, upWeight, upBias }) => [downWeight, downBias, upWeight, upBias]),
+    undo: bottlenecks.map(({ undo }) => undo),
+    layouts: { adapterhub: adapterHubLayout(model, bottlenecks, options) },
+  });
 }
 
 function places(model: Model, { placement }: AdapterOptions): readonly Site<"residual">[] {

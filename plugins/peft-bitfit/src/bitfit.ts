@@ -1,4 +1,4 @@
-import { changeVariable, DeftError, loadVariables, ops, stateOf, type Attachment, type Model, type NamedArray, type PeftMethod, type Site } from "@deft-js/core";
+import { attachmentOf, changeVariable, DeftError, ops, type Attachment, type Model, type PeftMethod, type Site } from "@deft-js/core";
 import { bitfitOptions, type BitfitOptions, type BitfitSettings } from "./options.ts";
 
 /**
@@ -8,7 +8,7 @@ import { bitfitOptions, type BitfitOptions, type BitfitSettings } from "./option
  */
 export function bitfit(settings: BitfitSettings = {}): PeftMethod {
   const options = bitfitOptions(settings);
-  const method: PeftMethod = { id: "bitfit", options, attach: (model) => new BitfitAttachment(method, options, model) };
+  const method: PeftMethod = { id: "bitfit", options, attach: (model) => attach(method, options, model) };
   return method;
 }
 
@@ -20,34 +20,14 @@ interface Change {
   undo(): void;
 }
 
-class BitfitAttachment implements Attachment {
-  readonly method: PeftMethod;
-  readonly variables: readonly ops.Variable[];
-  readonly #changes: readonly Change[];
-
-  constructor(method: PeftMethod, options: BitfitOptions, model: Model) {
-    this.method = method;
-    this.#changes = biasedSites(model, options).map(({ site, bias }) => addChange(site, bias));
-    this.variables = this.#changes.map(({ delta }) => delta);
-  }
-
-  merge(): void {
-    for (const { bias, delta } of this.#changes) changeVariable(bias, (values) => ops.add(values, delta.value));
-    this.detach();
-  }
-
-  detach(): void {
-    for (const { undo } of this.#changes) undo();
-    for (const variable of this.variables) variable.dispose();
-  }
-
-  state(): readonly NamedArray[] {
-    return stateOf(this.variables);
-  }
-
-  loadState(state: Iterable<NamedArray>): void {
-    loadVariables(this.variables, state, { who: "bitfit", code: "bitfit.state" });
-  }
+function attach(method: PeftMethod, options: BitfitOptions, model: Model): Attachment {
+  const changes = biasedSites(model, options).map(({ site, bias }) => addChange(site, bias));
+  return attachmentOf({
+    method,
+    variables: changes.map(({ delta }) => delta),
+    undo: changes.map(({ undo }) => undo),
+    fold: () => changes.forEach(({ bias, delta }) => changeVariable(bias, (values) => ops.add(values, delta.value))),
+  });
 }
 
 type Biased = Site<"linear"> | Site<"norm">;

@@ -1,6 +1,6 @@
-import { loadVariables, stateOf, targetLinears, type AdapterLayout, type Attachment, type Model, type NamedArray, type ops, type PeftMethod } from "@deft-js/core";
-import { decompose, mergeDecomposition, type Decomposition } from "./decomposition.ts";
-import { DORA_STATE, peftLayout } from "./layout.ts";
+import { attachmentOf, targetLinears, type Attachment, type Model, type ops, type PeftMethod } from "@deft-js/core";
+import { decompose, mergeDecomposition } from "./decomposition.ts";
+import { peftLayout } from "./layout.ts";
 import { doraOptions, type DoraOptions, type DoraSettings } from "./options.ts";
 
 /**
@@ -10,42 +10,17 @@ import { doraOptions, type DoraOptions, type DoraSettings } from "./options.ts";
  */
 export function dora(settings: DoraSettings = {}): PeftMethod {
   const options = doraOptions(settings);
-  const method: PeftMethod = { id: "dora", options, attach: (model, rng) => new DoraAttachment(method, options, model, rng) };
+  const method: PeftMethod = { id: "dora", options, attach: (model, rng) => attach(method, options, model, rng) };
   return method;
 }
 
-class DoraAttachment implements Attachment {
-  readonly method: PeftMethod;
-  readonly variables: readonly ops.Variable[];
-  readonly layouts: { readonly peft: AdapterLayout };
-  readonly #model: Model;
-  readonly #options: DoraOptions;
-  readonly #decompositions: readonly Decomposition[];
-
-  constructor(method: PeftMethod, options: DoraOptions, model: Model, rng: ops.Rng) {
-    this.method = method;
-    this.#options = options;
-    this.#model = model;
-    this.#decompositions = targetLinears(model, options.target, "dora").map((site) => decompose(site, options, rng));
-    this.variables = this.#decompositions.flatMap(({ down, up, magnitude }) => [down, up, magnitude]);
-    this.layouts = { peft: peftLayout(model, this.#decompositions, options) };
-  }
-
-  merge(): void {
-    for (const one of this.#decompositions) mergeDecomposition(this.#model, one, this.#options);
-    this.detach();
-  }
-
-  detach(): void {
-    for (const { undo } of this.#decompositions) undo();
-    for (const variable of this.variables) variable.dispose();
-  }
-
-  state(): readonly NamedArray[] {
-    return stateOf(this.variables);
-  }
-
-  loadState(state: Iterable<NamedArray>): void {
-    loadVariables(this.variables, state, DORA_STATE);
-  }
+function attach(method: PeftMethod, options: DoraOptions, model: Model, rng: ops.Rng): Attachment {
+  const decompositions = targetLinears(model, options.target, "dora").map((site) => decompose(site, options, rng));
+  return attachmentOf({
+    method,
+    variables: decompositions.flatMap(({ down, up, magnitude }) => [down, up, magnitude]),
+    undo: decompositions.map(({ undo }) => undo),
+    fold: () => decompositions.forEach((one) => mergeDecomposition(model, one, options)),
+    layouts: { peft: peftLayout(model, decompositions, options) },
+  });
 }

@@ -1,4 +1,4 @@
-import { peftModules, readPlaces, writePlaces, type AdapterLayout, type LayoutPlace, type Model, type StateVoice } from "@deft-js/core";
+import { peftLoraConfig, readPlaces, writePlaces, type AdapterLayout, type LayoutPlace, type Model, type StateVoice } from "@deft-js/core";
 import type { Decomposition } from "./decomposition.ts";
 import type { DoraOptions } from "./options.ts";
 
@@ -19,20 +19,7 @@ export function peftLayout(model: Model, decompositions: readonly Decomposition[
     ];
   });
   return {
-    config: () => ({
-      ...options.kept?.peft,
-      peft_type: "LORA",
-      use_dora: true,
-      r: options.rank,
-      lora_alpha: options.alpha,
-      lora_dropout: options.dropout,
-      target_modules: peftModules(model, decompositions.map(({ site }) => site.path)),
-      bias: "none",
-      fan_in_fan_out: false,
-      inference_mode: true,
-      init_lora_weights: true,
-      modules_to_save: options.kept?.peft?.["modules_to_save"] ?? null,
-    }),
+    config: () => ({ ...peftLoraConfig(model, { ...options, paths: decompositions.map(({ site }) => site.path), kept: options.kept?.peft }), use_dora: true }),
     write: () => writePlaces(places),
     read: (tensors) => {
       const named = [...tensors.values()].map((array) => ({ ...array, name: array.name.replace(/\.lora_magnitude_vector\.weight$/, ".lora_magnitude_vector") }));

@@ -1,4 +1,4 @@
-import { peftModules, readPlaces, writePlaces, type AdapterLayout, type LayoutPlace, type Model, type StateVoice } from "@deft-js/core";
+import { peftLoraConfig, readPlaces, writePlaces, type AdapterLayout, type LayoutPlace, type Model, type StateVoice } from "@deft-js/core";
 import type { Branch } from "./branch.ts";
 import type { LoraOptions } from "./options.ts";
 import { rolesOf } from "./targets.ts";
@@ -11,17 +11,8 @@ export function peftLayout(model: Model, branches: readonly Branch[], options: L
   const places = placesOf(branches, (path, matrix) => `base_model.model.${path}.lora_${matrix}.weight`);
   return {
     config: () => ({
-      ...options.kept?.peft,
-      peft_type: "LORA",
-      r: options.rank,
-      lora_alpha: options.alpha,
-      lora_dropout: options.dropout,
-      target_modules: peftModules(model, branches.map(({ site }) => site.path)),
-      bias: "none",
-      fan_in_fan_out: false,
-      inference_mode: true,
+      ...peftLoraConfig(model, { ...options, paths: branches.map(({ site }) => site.path), kept: options.kept?.peft }),
       init_lora_weights: options.init === "gaussian" ? "gaussian" : true,
-      modules_to_save: options.kept?.peft?.["modules_to_save"] ?? null,
     }),
     write: () => writePlaces(places),
     read: (tensors) => readPlaces(places, tensors, { ...LORA_STATE, isOwn: (name) => name.includes(".lora_") }),

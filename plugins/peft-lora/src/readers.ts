@@ -1,20 +1,9 @@
-import { configuredMethod, demandConfig, isJsonRecord, isOff, isOneOf, isTexts, keptKeys, peftPattern, QUERY_AND_VALUE, unknownKeys, unsupportedConfig, type AdapterConfigReader, type ConfigRules, type LayoutConfig } from "@deft-js/core";
+import { configuredMethod, demandConfig, isJsonRecord, isOff, isOneOf, isTexts, keptKeys, peftLoraRules, peftPattern, QUERY_AND_VALUE, unknownKeys, unsupportedConfig, type AdapterConfigReader, type ConfigRules, type LayoutConfig } from "@deft-js/core";
 import { lora } from "./lora.ts";
 import type { LoraSettings } from "./options.ts";
 import { rolePattern } from "./targets.ts";
 
-const PEFT: ConfigRules = {
-  who: "lora",
-  demands: {
-    bias: isOneOf("none"),
-    init_lora_weights: isOneOf(true, false, "gaussian"),
-    ...Object.fromEntries(
-      ["rank_pattern", "alpha_pattern", "use_rslora", "use_qalora", "lora_bias", "fan_in_fan_out", "layers_to_transform", "exclude_modules", "target_parameters", "trainable_token_indices", "layer_replication", "alora_invocation_tokens", "arrow_config", "megatron_config"].map((key) => [key, isOff]),
-    ),
-  },
-  read: ["base_model_name_or_path", "peft_type", "r", "lora_alpha", "lora_dropout", "target_modules", "bias", "fan_in_fan_out", "inference_mode", "init_lora_weights"],
-  free: ["auto_mapping", "corda_config", "ensure_weight_tying", "eva_config", "layers_pattern", "loftq_config", "megatron_core", "modules_to_save", "peft_version", "qalora_group_size", "revision", "runtime_config", "task_type", "use_dora"],
-};
+const PEFT = peftLoraRules("lora", { init: [true, false, "gaussian"], free: ["use_dora"] });
 
 /** Reads LoRA from HF PEFT's adapter_config.json (`peft_type: LORA`); with `use_dora` it is another method's. */
 export const peftReader: AdapterConfigReader = {

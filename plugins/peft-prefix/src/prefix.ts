@@ -1,4 +1,4 @@
-import { isEncoderDecoder, loadVariables, stateOf, type Attachment, type Model, type NamedArray, type ops, type PeftMethod } from "@deft-js/core";
+import { attachmentOf, isEncoderDecoder, type Attachment, type Model, type ops, type PeftMethod } from "@deft-js/core";
 import { adapterHubLayout } from "./adapterhub-layout.ts";
 import { prefixAttention } from "./attend.ts";
 import { prefixOptions, type PrefixOptions, type PrefixSettings } from "./options.ts";
@@ -13,36 +13,18 @@ import { createPool, rowsOf, variablesOf, type Pool } from "./pool.ts";
  */
 export function prefix(settings: PrefixSettings = {}): PeftMethod {
   const options = prefixOptions(settings);
-  const method: PeftMethod = { id: "prefix", options, attach: (model, rng) => new PrefixAttachment(method, options, model, rng) };
+  const method: PeftMethod = { id: "prefix", options, attach: (model, rng) => attach(method, options, model, rng) };
   return method;
 }
 
-class PrefixAttachment implements Attachment {
-  readonly method: PeftMethod;
-  readonly variables: readonly ops.Variable[];
-  readonly layouts: NonNullable<Attachment["layouts"]>;
-  readonly #undo: readonly (() => void)[];
-
-  constructor(method: PeftMethod, options: PrefixOptions, model: Model, rng: ops.Rng) {
-    const pools = placements(model, options).map((placement) => createPool(placement, { ...options, rng }));
-    this.method = method;
-    this.variables = pools.flatMap(variablesOf);
-    this.#undo = [...pools.flatMap((pool) => wraps(pool, options)), ...shifts(model, options)];
-    this.layouts = layoutsOf(model, pools, options);
-  }
-
-  detach(): void {
-    for (const undo of this.#undo) undo();
-    for (const variable of this.variables) variable.dispose();
-  }
-
-  state(): readonly NamedArray[] {
-    return stateOf(this.variables);
-  }
-
-  loadState(state: Iterable<NamedArray>): void {
-    loadVariables(this.variables, state, { who: "prefix", code: "prefix.state" });
-  }
+function attach(method: PeftMethod, options: PrefixOptions, model: Model, rng: ops.Rng): Attachment {
+  const pools = placements(model, options).map((placement) => createPool(placement, { ...options, rng }));
+  return attachmentOf({
+    method,
+    variables: pools.flatMap(variablesOf),
+    undo: [...pools.flatMap((pool) => wraps(pool, options)), ...shifts(model, options)],
+    layouts: layoutsOf(model, pools, options),
+  });
 }
 
 function wraps(pool: Pool, options: PrefixOptions): (() => void)[] {

@@ -1,4 +1,4 @@
-import { DeftError, isEncoderDecoder, loadVariables, ops, stateOf, type AdapterLayout, type AttachContext, type Attachment, type Model, type NamedArray, type PeftMethod, type Site } from "@deft-js/core";
+import { attachmentOf, DeftError, isEncoderDecoder, ops, type AttachContext, type Attachment, type Model, type PeftMethod, type Site } from "@deft-js/core";
 import { initialRows } from "./initial-rows.ts";
 import { peftLayout } from "./layout.ts";
 import { promptOptions, type PromptOptions, type PromptSettings } from "./options.ts";
@@ -11,40 +11,22 @@ import { promptOptions, type PromptOptions, type PromptSettings } from "./option
  */
 export function prompt(settings: PromptSettings = {}): PeftMethod {
   const options = promptOptions(settings);
-  const method: PeftMethod = { id: "prompt", options, attach: (model, rng, context = {}) => new PromptAttachment(method, options, { model, rng, context }) };
+  const method: PeftMethod = { id: "prompt", options, attach: (model, rng, context = {}) => attach(method, options, { model, rng, context }) };
   return method;
 }
 
-class PromptAttachment implements Attachment {
-  readonly method: PeftMethod;
-  readonly variables: readonly ops.Variable[];
-  readonly layouts: { readonly peft: AdapterLayout };
-  readonly #undo: readonly (() => void)[];
-
-  constructor(method: PeftMethod, options: PromptOptions, { model, rng, context }: { model: Model; rng: ops.Rng; context: AttachContext }) {
-    const { virtualTokens: count, compat } = options;
-    const { front, decoder } = places(model);
-    const rows = compat !== undefined && isEncoderDecoder(model) ? 2 * count : count;
-    const path = `${front.path}.prompt`;
-    const variable = ops.Variable.from(path, initialRows({ site: front, rows, options, rng: rng.fork(path), context }), [rows, front.dOut]);
-    this.method = method;
-    this.variables = [variable];
-    this.#undo = [prepend(front, variable, 0, count), ...(compat === "peft-0.3" && decoder !== undefined ? [prepend(decoder, variable, count, count)] : [])];
-    this.layouts = { peft: peftLayout(model, variable, options) };
-  }
-
-  detach(): void {
-    for (const undo of this.#undo) undo();
-    for (const variable of this.variables) variable.dispose();
-  }
-
-  state(): readonly NamedArray[] {
-    return stateOf(this.variables);
-  }
-
-  loadState(state: Iterable<NamedArray>): void {
-    loadVariables(this.variables, state, { who: "prompt", code: "prompt.state" });
-  }
+function attach(method: PeftMethod, options: PromptOptions, { model, rng, context }: { model: Model; rng: ops.Rng; context: AttachContext }): Attachment {
+  const { virtualTokens: count, compat } = options;
+  const { front, decoder } = places(model);
+  const rows = compat !== undefined && isEncoderDecoder(model) ? 2 * count : count;
+  const path = `${front.path}.prompt`;
+  const variable = ops.Variable.from(path, initialRows({ site: front, rows, options, rng: rng.fork(path), context }), [rows, front.dOut]);
+  return attachmentOf({
+    method,
+    variables: [variable],
+    undo: [prepend(front, variable, 0, count), ...(compat === "peft-0.3" && decoder !== undefined ? [prepend(decoder, variable, count, count)] : [])],
+    layouts: { peft: peftLayout(model, variable, options) },
+  });
 }
 
 /** The embedding that takes the prompt, the encoder's where there are two, and the decoder's beside it. */

@@ -1,5 +1,6 @@
 export { AbsentWeight } from "./absent-weight.ts";
 export { attend } from "./attend.ts";
+export { ACTIVATION_NAMES, modelConfig, type ActivationName } from "./config.ts";
 export { evaluationContext, trainingContext, contextDropout } from "./context.ts";
 export { DenseWeight } from "./dense-weight.ts";
 export { layerNormSite, type LayerNorm } from "./layer-norm-site.ts";
@@ -8,6 +9,8 @@ export { loadParameters, type Initial, type LoadedParameters, type LoadOptions, 
 export { classificationLoss, tokenLoss } from "./loss.ts";
 export { mlpBlocks, type MlpBlock } from "./mlp-blocks.ts";
 export { ModelParts } from "./model-parts.ts";
+export { PartsModel, type PartsModelOptions } from "./parts-model.ts";
 export { paddingIds, stopPaddingGradient } from "./padding.ts";
 export { SitePoint, type SiteFunction, type SitePlace } from "./site-point.ts";
+export { throughLayers, type LayerOutput, type LayerPass, type Passed } from "./through-layers.ts";
 export { transposeMatrix } from "./transpose-matrix.ts";

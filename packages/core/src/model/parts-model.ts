@@ -1,0 +1,62 @@
+import type { Tensor, Variable } from "@deft-js/tensor";
+import type { Batch } from "../contracts/batch.ts";
+import type { ForwardResult, HeadKind, Model, ModelConfig, NamedArray, Taps } from "../contracts/model.ts";
+import type { ForwardContext, Site, SiteKind } from "../contracts/site.ts";
+import type { Weight } from "../contracts/weight.ts";
+import type { ModelParts } from "./model-parts.ts";
+
+/** What every model over `ModelParts` is made of. */
+export interface PartsModelOptions {
+  readonly family: string;
+  /** config.json as it is to be written. */
+  readonly config: ModelConfig;
+  readonly head: HeadKind;
+  readonly parts: ModelParts;
+  /** See `Model.headParameters`; none when left out. */
+  readonly headParameters?: readonly Variable[] | undefined;
+}
+
+/** A model whose parameters and sites are `ModelParts`: what is left to its author is the forward pass and the loss. */
+export abstract class PartsModel implements Model {
+  readonly family: string;
+  readonly config: ModelConfig;
+  readonly head: HeadKind;
+  readonly #parts: ModelParts;
+  readonly #headParameters: readonly Variable[];
+
+  constructor({ family, config, head, parts, headParameters = [] }: PartsModelOptions) {
+    this.family = family;
+    this.config = config;
+    this.head = head;
+    this.#parts = parts;
+    this.#headParameters = headParameters;
+  }
+
+  abstract forward(batch: Batch, taps?: Taps, context?: ForwardContext): ForwardResult;
+
+  abstract loss(result: ForwardResult, batch: Batch): Tensor;
+
+  sites<K extends SiteKind>(kind: K, pattern?: RegExp): readonly Site<K>[] {
+    return this.#parts.sites(kind, pattern);
+  }
+
+  parameters(): ReadonlyMap<string, Variable> {
+    return this.#parts.parameters();
+  }
+
+  headParameters(): readonly Variable[] {
+    return this.#headParameters;
+  }
+
+  exportParameters(): Iterable<NamedArray> {
+    return this.#parts.exportParameters();
+  }
+
+  replaceWeight(path: string, weight: Weight): void {
+    this.#parts.replaceWeight(path, weight);
+  }
+
+  dispose(): void {
+    this.#parts.dispose();
+  }
+}
