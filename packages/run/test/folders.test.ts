@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { batchTensors, type HostBatch } from "@deft-js/core";
-import { convertAdapter, createKernel, exportCheckpoint, inspectFolder, loadModel, type AdapterReport, type ModelReport } from "@deft-js/run";
+import { convertAdapter, createKernel, exportCheckpoint, inspectFolder, loadModel, saveAdapters, type AdapterReport, type ModelReport } from "@deft-js/run";
 import { read, scope } from "@deft-js/tensor";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Kernel } from "@deft-js/core";
@@ -45,6 +45,16 @@ describe("folders", () => {
       expect(((await inspectFolder(world.path(folder), { kernel }))[0] as AdapterReport).labels).toEqual(["bad", "good"]);
     }
     expect(readFileSync(world.path("back", "adapter_model.safetensors"))).toEqual(readFileSync(world.path("out", "adapter", "adapter_model.safetensors")));
+  });
+
+  it("a pooler that was new when the adapter was trained stays part of its head: trainable, and saved again with it", async () => {
+    const artifact = await loadModel(world.path("tiny"), { kernel, adapter: world.path("out", "adapter") });
+    const head = artifact.model.headParameters().map(({ path }) => path);
+    expect(head).toEqual(["bert.pooler.dense.weight", "bert.pooler.dense.bias", "classifier.weight", "classifier.bias"]);
+    expect(artifact.model.headParameters().every(({ trainable }) => trainable)).toBe(true);
+    await saveAdapters(world.path("again"), artifact);
+    artifact.model.dispose();
+    expect(readFileSync(world.path("again", "adapter_model.safetensors"))).toEqual(readFileSync(world.path("out", "adapter", "adapter_model.safetensors")));
   });
 
   it("export --merge writes a whole model folder that computes the same", async () => {

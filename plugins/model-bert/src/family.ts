@@ -7,7 +7,7 @@ import { encoderSpecs, fileNames, ignoredNames } from "./parameters.ts";
 /**
  * Builds BERT and RoBERTa encoders with the names and the computation of transformers 4.26 (Devlin et al., 2019,
  * arXiv:1810.04805; Liu et al., 2019, arXiv:1907.11692). Parameters that come from a source are frozen, except the
- * classification head's; without a source all are initialised and trainable.
+ * classification head's and those that came with an adapter as part of it; without a source all are initialised and trainable.
  */
 export const bertFamily: ModelFamily = {
   id: "bert",
@@ -31,7 +31,7 @@ async function build(options: BuildOptions): Promise<Model> {
     optionalParts: head.newParts,
   });
   const parts = new ModelParts(specs, loaded);
-  const trained = specs.filter(({ part }) => part === HEAD || (part !== undefined && head.newParts.includes(part) && loaded.initialised.has(part)));
+  const trained = specs.filter(({ name, part }) => part === HEAD || (part !== undefined && head.newParts.includes(part) && (loaded.initialised.has(part) || options.trained?.(name) === true)));
   const headParameters = trained.map(({ name }) => parts.parameter(name));
   for (const variable of headParameters) variable.trainable = true;
   return new BertModel({ config, raw: writtenConfig(options.config, config, head), kind: options.head, head, parts, headParameters });

@@ -106,6 +106,8 @@ export interface BuildOptions {
   readonly rng: Rng;
   /** The name of a new `tanh-classification` head in parameter paths (`heads.NAME.1.weight`); `default` when left out. */
   readonly headName?: string | undefined;
+  /** Whether the source's parameter with this name came with an adapter as part of its head (a pooler that was trained): where the head has it, it is one of the head's, trainable and saved with it. */
+  readonly trained?: ((name: string) => boolean) | undefined;
   /** How the matrix of the linear site with this path is held; dense where it gives nothing. Encoded as it is read, so that one dense matrix at a time is alive. */
   readonly weightFormat?: ((path: string) => WeightFormat | undefined) | undefined;
   /** Linear sites whose weights are never read, since the block that they stand in is skipped; running one is an error (`weight.absent`). */

@@ -72,10 +72,10 @@ export async function openModel(path: string, { kernel, adapter, plan, revision,
   const build: OpenedModel["build"] = async ({ head, labels }) => {
     const kind = head ?? adapters.map(({ headKind }) => headKind).find((known) => known !== undefined) ?? declaredHead(config);
     const format = weights === "dense" ? undefined : (weights ?? (source.weight === undefined ? trainedOver(kernel, adapters) : undefined));
-    const trained = (path: string): boolean => adapters.some((one) => one.head.has(`${path}.weight`));
-    const weightFormat = (path: string): WeightFormat | undefined => (format?.accepts?.(path) === false || trained(path) ? undefined : format);
+    const trained = (name: string): boolean => adapters.some((one) => one.head.has(name));
+    const weightFormat = (path: string): WeightFormat | undefined => (format?.accepts?.(path) === false || trained(`${path}.weight`) ? undefined : format);
     const absent = (path: string): boolean => adapters.some(({ method }) => method?.absent?.(path) === true);
-    const model = await family.build({ config, weightFormat, absent, head: kind, labels: labels ?? adapters.map((one) => one.labels).find((known) => known !== undefined), source: withHeads(finiteSource(source, folder), adapters), rng: new Rng(seed).fork("model"), headName: headName(adapters) });
+    const model = await family.build({ config, weightFormat, absent, trained, head: kind, labels: labels ?? adapters.map((one) => one.labels).find((known) => known !== undefined), source: withHeads(finiteSource(source, folder), adapters), rng: new Rng(seed).fork("model"), headName: headName(adapters) });
     const rng = new Rng(seed).fork("adapter");
     const attachments = adapters.flatMap((one, i) => one.attach(model, rng.fork(String(i)), { tokenizer }) ?? []);
     return { model, tokenizer, source: folder, attachments, metrics: {} };
