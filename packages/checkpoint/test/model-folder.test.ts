@@ -37,6 +37,16 @@ test("a model folder comes back as it was written, with files copied in", async 
   expect((await openModelFolder(path)).tokenizerPath).toBeUndefined();
 });
 
+test("whole numbers stay floats where transformers declares floats", async () => {
+  const path = folder.path("floats");
+  const floats = { model_type: "t5", initializer_factor: 1, dropout_rate: 0, layer_norm_epsilon: 0.5, num_layers: 2, classifier_dropout: 0, nested: { init_std: 1 }, text: '"dropout": 1' };
+  await writeModelFolder(path, { config: floats, tensors: [ones] });
+  const text = await readFile(folder.path("floats", "config.json"), "utf8");
+  expect(text.match(/\d+\.0/g)).toHaveLength(4);
+  expect(text).toMatch(/"initializer_factor": 1\.0,\n\s+"dropout_rate": 0\.0,\n\s+"layer_norm_epsilon": 0\.5,\n\s+"num_layers": 2,/);
+  expect((await openModelFolder(path)).config).toEqual(floats);
+});
+
 test("shards are read through their index, behind links too", async () => {
   const path = await shards("sharded", { b: "model-00002-of-00002.safetensors", a: "model-00001-of-00002.safetensors" });
   await mkdir(folder.path("linked"));

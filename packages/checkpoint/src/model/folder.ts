@@ -2,11 +2,10 @@ import { copyFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { DeftError, type ModelConfig, type TensorSource } from "@deft-js/core";
 import { currentFolder, writeFolderAtomically, type FolderFile } from "../files/atomic-folder.ts";
-import { formatJson } from "../files/json.ts";
 import { isFile, pickleError } from "../files/pickle.ts";
 import { openSafetensors } from "../safetensors/reader.ts";
 import { writeSafetensors, type WritableTensor } from "../safetensors/writer.ts";
-import { readModelConfig } from "./config.ts";
+import { formatModelConfig, readModelConfig } from "./config.ts";
 import { INDEX_NAME, openShards } from "./source.ts";
 
 /** A Hugging Face model folder, open. */
@@ -61,7 +60,7 @@ export async function writeModelFolder(path: string, { config, tensors, copy = [
   const content: Record<string, FolderFile> = {
     ...files,
     ...Object.fromEntries(copies),
-    "config.json": formatJson(config, "config"),
+    "config.json": formatModelConfig(config),
     [WEIGHTS]: (to) => writeSafetensors(to, tensors),
   };
   await writeFolderAtomically(path, content, { replaceable: (name) => KNOWN_NAMES.test(name) });
