@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DeftError } from "@deft-js/core";
-import { corpus, reviews, type Review } from "./generate.ts";
+import { corpus, reviews, type Review, type Style } from "./generate.ts";
 import { tokenizerJson, type DemoModel } from "./tokenizer.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
@@ -24,12 +24,20 @@ export function demoOf(model: string): Demo {
 
 const csv = (rows: readonly Review[]): string => ["text,opinion", ...rows.map(({ text, label }) => `"${text}",${label}`), ""].join("\n");
 
-/** Writes the task: 4000 sentences to train on, 1000 others to be judged by. */
-export async function writeTask({ folder }: Demo): Promise<void> {
+/** A task's sizes and style; the demo's own when left out. */
+export interface TaskFiles extends Pick<Demo, "folder"> {
+  readonly style?: Style | undefined;
+  /** Sentences to train on, 4000, and others to be judged by, 1000. */
+  readonly train?: number;
+  readonly dev?: number;
+}
+
+/** Writes a task. */
+export async function writeTask({ folder, style, train = 4000, dev = 1000 }: TaskFiles): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const dev = reviews(1000, 2);
-  await writeFile(join(folder, "dev.csv"), csv(dev));
-  await writeFile(join(folder, "train.csv"), csv(reviews(4000, 1, new Set(dev.map(({ text }) => text)))));
+  const judged = reviews(dev, 2, new Set(), style);
+  await writeFile(join(folder, "dev.csv"), csv(judged));
+  await writeFile(join(folder, "train.csv"), csv(reviews(train, 1, new Set(judged.map(({ text }) => text)), style)));
 }
 
 /** Writes what the checkpoint is pretrained on: 40 000 paragraphs and the tokenizer. */

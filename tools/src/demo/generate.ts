@@ -40,7 +40,7 @@ const pick = <T>(rng: Rng, from: readonly T[]): T => from[rng.integer(from.lengt
 const words = (...parts: readonly string[]): string => parts.filter((part) => part !== "").join(" ");
 
 /** How involved the sentences are: the share of negated clauses, and of sentences with one opinion only. */
-interface Style {
+export interface Style {
   readonly negated: number;
   readonly single: number;
 }
@@ -48,6 +48,10 @@ interface Style {
 /** The corpus has all there is; the task is one that a few hundred steps can learn. */
 const CORPUS: Style = { negated: 0.35, single: 0.6 };
 const TASK: Style = { negated: 0.1, single: 0.9 };
+/** One opinion a sentence, said as it is meant. */
+export const PLAIN: Style = { negated: 0, single: 1 };
+/** As in the corpus: who knows plain sentences alone misses every negated clause. */
+export const INVOLVED: Style = CORPUS;
 
 /** A clause of the wished opinion: a word of that opinion, or the opposite word under a negation. */
 function clause(rng: Rng, topic: Topic, favourable: boolean, style: Style): string {
@@ -74,11 +78,11 @@ export function review(rng: Rng, style: Style): Review {
 }
 
 /** `n` reviews from a seed; no two are the same, and none is in `except`. */
-export function reviews(n: number, seed: number, except: ReadonlySet<string> = new Set()): Review[] {
+export function reviews(n: number, seed: number, except: ReadonlySet<string> = new Set(), style: Style = TASK): Review[] {
   const rng = new Rng(seed);
   const found = new Map<string, Review>();
   while (found.size < n) {
-    const made = review(rng, TASK);
+    const made = review(rng, style);
     if (!except.has(made.text)) found.set(made.text, made);
   }
   return [...found.values()];

@@ -13,13 +13,15 @@ export interface Density {
   /** Share of neurons that are not exactly 0, padding excluded and included. */
   readonly exact: number;
   readonly exactIncludingPadding: number;
+  /** Shares |a| > τ, padding excluded. */
+  readonly thresholded: readonly { readonly threshold: number; readonly share: number }[];
 }
 
 /** What a recipe's last `evaluate` measured on its first split. */
 export interface Row {
   readonly metrics: Readonly<Record<string, number>>;
   readonly reports: {
-    readonly density: { readonly encoder?: Density; readonly decoder?: Density };
+    readonly density: { readonly encoder?: Density | null; readonly decoder?: Density | null };
     readonly gates?: { readonly layers: readonly { readonly path: string; readonly gate: number; readonly skipped?: boolean }[] };
   };
   readonly seconds: number;
@@ -41,6 +43,11 @@ export function sst2(more: Readonly<Record<string, unknown>> = {}): { readonly g
   return { glue: { name: "sst2", path: resolve(options.data), maxLength: 64, ...(options["max-train"] === undefined ? {} : { maxTrain: Number(options["max-train"]) }), ...more } };
 }
 
+/** A recipe's back-end where `--threads` asks for one. */
+export function backend(): { readonly backend?: unknown } {
+  return options.threads === undefined ? {} : { backend: { native: { threads: Number(options.threads) } } };
+}
+
 /** Runs the recipes whose rows are not in the file yet, one after the other, and keeps each as soon as it is there. */
 export async function measureRows(recipes: Readonly<Record<string, Content>>, defaultJson: string): Promise<Rows> {
   const json = options.json ?? defaultJson;
@@ -60,10 +67,9 @@ export async function measureRows(recipes: Readonly<Record<string, Content>>, de
 async function measure(name: string, content: Content): Promise<Row> {
   const folder = options.keep === undefined ? await mkdtemp(join(tmpdir(), "deft-results-")) : resolve(options.keep);
   const output = join(folder, name.replace(/[^\w.-]+/g, "-"));
-  const backend = options.threads === undefined ? {} : { backend: { native: { threads: Number(options.threads) } } };
   const started = Date.now();
   try {
-    const { metrics } = await runRecipe({ content: { ...backend, ...content, output }, folder: join(import.meta.dirname, "../../..") });
+    const { metrics } = await runRecipe({ content: { ...backend(), ...content, output }, folder: join(import.meta.dirname, "../../..") });
     const { evaluations } = metrics["evaluate"] as { readonly evaluations: Readonly<Record<string, Omit<Row, "seconds">>> };
     const [first] = Object.values(evaluations);
     if (first === undefined) throw new Error(`results: ${name} must evaluate a split, got none.`);
