@@ -56,6 +56,18 @@ describe("adamW", () => {
     for (const [step, expected] of p_after_each_step.entries()) for (const [i, value] of expected.entries()) expect(Math.abs(values[step]![i]! - value)).toBeLessThan(3e-7);
   });
 
+  it("multiplies the learning rate of the variables that a pattern finds, by the first one that does", () => {
+    const variables = ["layer.0.mlp.gate", "layer.0.lora_A", "layer.1.mlp.gate"].map((path) => Variable.from(path, Float32Array.of(0), [1]));
+    const optimizer = adamW({ learningRate: 0.1, weightDecay: 0, schedule: "constant", rates: [{ parameters: "1.*gate$", factor: 0 }, { parameters: "gate$", factor: 3 }] }).create(variables, 1);
+    scope(() => optimizer.update(new Map(variables.map(({ path }) => [path, tensor([1], [1])])), 0));
+    // Adam's first step is η·sign(g)
+    expect(variables.map((variable) => variable.data()[0])).toEqual([expect.closeTo(-0.3, 6), expect.closeTo(-0.1, 6), 0]);
+    optimizer.dispose();
+    for (const rates of [[{ parameters: "gaet$", factor: 2 }], [{ parameters: "(", factor: 2 }]])
+      expect(() => adamW({ learningRate: 0.1, rates }).create(variables, 1)).toThrow(expect.objectContaining({ code: "optimizer.options" }));
+    expect(() => adamW({ learningRate: 0.1, rates: [{ parameters: "gate", factor: -1 }] })).toThrow(expect.objectContaining({ code: "optimizer.options" }));
+  });
+
   it("takes transformers' steps with the variant huggingface, where epsilon and decay stand elsewhere", () => {
     const wide = { ...options, epsilon: 1e-3, weightDecay: 0.1 };
     const m = p0.map(() => 0), v = p0.map(() => 0), p = [...p0];

@@ -33,9 +33,9 @@ export type Rows = Readonly<Record<string, Row>>;
 /** Content of a recipe without its output: its last stage is `evaluate`. */
 export type Content = Readonly<Record<string, unknown>> & { readonly stages: readonly Readonly<Record<string, unknown>>[] };
 
-/** Options that every script of results has: `--json FILE`, where finished rows are kept and not run again; `--only PATTERN`; `--keep FOLDER` for the run folders; `--max-train N`; `--threads N`. */
+/** Options that every script of results has: `--json FILE`, where finished rows are kept and not run again; `--only PATTERN`; `--keep FOLDER` for the run folders; `--max-train N`; `--threads N`; `--adapter FOLDER`, which a script may go on from. */
 export const { values: options } = parseArgs({
-  options: { json: { type: "string" }, only: { type: "string", default: "" }, keep: { type: "string" }, "max-train": { type: "string" }, threads: { type: "string" }, data: { type: "string", default: join(SHARED, "data") } },
+  options: { json: { type: "string" }, only: { type: "string", default: "" }, keep: { type: "string" }, "max-train": { type: "string" }, threads: { type: "string" }, adapter: { type: "string" }, data: { type: "string", default: join(SHARED, "data") } },
 });
 
 /** SST-2 as the tables use it: the whole training set, 64 tokens at most. */

@@ -24,6 +24,15 @@ export interface AdamWOptions extends Warmup {
    * reference uses for T5: p ← p − η√(1−β₂ᵗ)/(1−β₁ᵗ) · m/(√v + ε), then p ← p(1 − ηλ).
    */
   readonly variant?: "torch" | "huggingface" | undefined;
+  /** Learning rates of their own: η times `factor` for the variables whose path the regular expression finds, by the first entry that does. */
+  readonly rates?: readonly LearningRate[] | undefined;
+}
+
+/** A part of the trained variables and the factor of their learning rate. */
+export interface LearningRate {
+  /** A regular expression over paths. */
+  readonly parameters: string;
+  readonly factor: number;
 }
 
 type Settings = ReturnType<typeof settingsOf>;
@@ -40,26 +49,45 @@ export function adamW(options: AdamWOptions): OptimizerDefinition {
   check("beta1", settings.beta1, settings.beta1 >= 0 && settings.beta1 < 1, "in [0, 1)");
   check("beta2", settings.beta2, settings.beta2 >= 0 && settings.beta2 < 1, "in [0, 1)");
   check("epsilon", settings.epsilon, settings.epsilon > 0, "greater than 0");
+  for (const [i, { factor }] of settings.rates.entries()) check(`rates.${i}.factor`, factor, factor >= 0, "a number from 0");
   return { id: "adamw", options: settings, create: (variables, totalSteps) => new AdamW(settings, variables, totalSteps) };
 }
 
-function settingsOf({ learningRate, weightDecay = 0.01, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, schedule = "linear", variant = "torch", ...warmup }: AdamWOptions) {
+function settingsOf({ learningRate, weightDecay = 0.01, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, schedule = "linear", variant = "torch", rates = [], ...warmup }: AdamWOptions) {
   const { warmupSteps, warmupRatio } = warmup;
-  return { learningRate, weightDecay, beta1, beta2, epsilon, schedule, variant, ...(warmupSteps === undefined ? {} : { warmupSteps }), ...(warmupRatio === undefined ? {} : { warmupRatio }) };
+  return { learningRate, weightDecay, beta1, beta2, epsilon, schedule, variant, rates, ...(warmupSteps === undefined ? {} : { warmupSteps }), ...(warmupRatio === undefined ? {} : { warmupRatio }) };
 }
 
 function check(name: string, value: number, fits: boolean, rule: string): void {
   if (!fits || !Number.isFinite(value)) throw new DeftError("optimizer.options", `adamw: ${name} must be ${rule}, got ${value}. Correct it.`);
 }
 
+/** The factor of each variable's learning rate, by its path. */
+function factorsOf(rates: readonly LearningRate[], variables: readonly Variable[]): ReadonlyMap<string, number> {
+  const patterns = rates.map(({ parameters, factor }, i) => ({ pattern: patternOf(parameters, i), factor }));
+  for (const [i, { pattern }] of patterns.entries())
+    if (!variables.some(({ path }) => pattern.test(path))) throw new DeftError("optimizer.options", `adamw: rates.${i}.parameters must find a trained variable, got ${pattern.source}. There are ${variables.slice(0, 5).map(({ path }) => path).join(", ")}${variables.length > 5 ? ", …" : ""}.`);
+  return new Map(variables.map(({ path }) => [path, patterns.find(({ pattern }) => pattern.test(path))?.factor ?? 1]));
+}
+
+function patternOf(source: string, i: number): RegExp {
+  try {
+    return new RegExp(source);
+  } catch (error) {
+    throw new DeftError("optimizer.options", `adamw: rates.${i}.parameters must be a regular expression, got ${source}: ${(error as Error).message}. Correct it.`);
+  }
+}
+
 class AdamW implements Optimizer {
   readonly #settings: Settings;
   readonly #parameters: ReadonlyMap<string, AdamWParameter>;
+  readonly #factors: ReadonlyMap<string, number>;
   readonly #totalSteps: number;
 
   constructor(settings: Settings, variables: readonly Variable[], totalSteps: number) {
     this.#settings = settings;
     this.#totalSteps = totalSteps;
+    this.#factors = factorsOf(settings.rates, variables);
     const moment = (kind: string, variable: Variable): Variable => new Variable(`${kind}/${variable.path}`, zeros(variable.shape));
     this.#parameters = new Map(variables.map((value) => [value.path, { value, first: moment("first", value), second: moment("second", value) }]));
   }
@@ -80,7 +108,7 @@ class AdamW implements Optimizer {
 
   #updateOne(parameter: AdamWParameter, gradient: Tensor, step: number): void {
     const { beta1, beta2, epsilon, weightDecay, variant } = this.#settings;
-    const learningRate = this.learningRateAt(step);
+    const learningRate = this.learningRateAt(step) * (this.#factors.get(parameter.value.path) ?? 1);
     if (variant === "torch") return adamWStep(parameter, gradient, { learningRate, beta1, beta2, epsilon, weightDecay, step: step + 1 });
     // √v + ε = √(1−β₂ᵗ)·(√v̂ + ε/√(1−β₂ᵗ)): torch's step with another ε is Hugging Face's, without its decay.
     const corrected = epsilon / Math.sqrt(1 - beta2 ** (step + 1));

@@ -1,4 +1,4 @@
-export { adamW, type AdamWOptions } from "./adamw.ts";
+export { adamW, type AdamWOptions, type LearningRate } from "./adamw.ts";
 export type { BestRecord, CheckpointStore, Cursor, DataShape, TrainingState } from "./checkpoint.ts";
 export { earlyStopping, modeOf, type EarlyStoppingOptions } from "./early-stopping.ts";
 export { formOf } from "./generated.ts";

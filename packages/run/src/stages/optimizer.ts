@@ -14,6 +14,10 @@ const adamWSchema = z.strictObject({
   warmupRatio: z.number().min(0).max(1).optional().describe("warm-up as a share of the run"),
   schedule: z.enum(["linear", "constant", "cosine"]).default("linear").describe("after the warm-up"),
   variant: z.enum(["torch", "huggingface"]).default("torch"),
+  rates: z
+    .array(z.strictObject({ parameters: z.string().min(1).describe("a regular expression over paths of trained variables"), factor: z.number().min(0).describe("of η") }))
+    .default([])
+    .describe("learning rates of their own, by the first pattern that finds a variable's path"),
 });
 
 /** AdamW for recipes: `optimizer: { adamw: { learningRate: 3.0e-4 } }`. */
