@@ -1,13 +1,17 @@
 /**
  * `npx tsx … tools/src/results/methods.ts [--json FILE] [--only PATTERN] [--threads N]`: every PEFT method on every architecture on plain sentences of the demo's language, alone (PEFT)
- * and with the density loss beside it (DEFT): density before and after, and accuracy. The models are pretrained first (`small-models.ts`).
+ * and with the density loss beside it (DEFT): density before and after, and accuracy. The models are made first (`small-models.ts`). The tables
+ * are printed and take the place of those in docs/density-by-method.md.
  */
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeTask } from "../demo/data.ts";
 import { INVOLVED, PLAIN } from "../demo/generate.ts";
 import { change, markdown, measureRows, percent, type Content, type Row, type Rows } from "./rows.ts";
 import { SMALL_MODELS, smallModel } from "./small-models.ts";
 
+const PAGE = join(import.meta.dirname, "../../../docs/density-by-method.md");
+const MARK = "<!-- what follows is written by the script -->";
 const HERE = join(import.meta.dirname, "../../../runs/methods");
 
 /** A method's options, and a learning rate at which it learns the task in few steps. */
@@ -33,8 +37,8 @@ function recipesOf(architecture: string, model: string): Readonly<Record<string,
   const task = taskOf(architecture, join(HERE, "involved"));
   const evaluate = { task, meters: [{ density: { thresholds: [0.01] } }] };
   const tuned = Object.entries(METHODS).filter(([, { notOn = [] }]) => !notOn.includes(architecture)).flatMap(([method, { peft, learningRate }]) => {
-    const finetune = { task, peft, optimizer: { adamw: { learningRate, warmupRatio: 0.06 } }, clipNorm: 1, dropout: false, maxSteps: 160, batchSize: 32, evaluateEvery: "never", saveEvery: 10_000 };
-    return [["PEFT", []], ["DEFT", [{ density: { weight: 2, epsilon: 1e-4 } }]]].map(([kind, losses]) => [`${architecture} ${method} ${kind as string}`, { model, stages: [{ finetune: { ...finetune, losses } }, { evaluate }], seed: 42 }] as const);
+    const finetune = { task, peft, optimizer: { adamw: { learningRate, warmupRatio: 0.06 } }, clipNorm: 1, dropout: false, maxSteps: 600, batchSize: 32, evaluateEvery: "never", saveEvery: 10_000 };
+    return [["PEFT", []], ["DEFT", [{ density: { weight: 1, epsilon: 1e-4 } }]]].map(([kind, losses]) => [`${architecture} ${method} ${kind as string}`, { model, stages: [{ finetune: { ...finetune, losses } }, { evaluate }], seed: 42 }] as const);
   });
   return { [`${architecture} before`]: { model, stages: [{ evaluate }], seed: 42 }, ...Object.fromEntries(tuned) };
 }
@@ -71,3 +75,5 @@ for (const architecture of Object.keys(SMALL_MODELS)) {
   tables.push(table(architecture, await measureRows(recipesOf(architecture, model), join(HERE, "methods.json"))));
 }
 console.log(tables.join("\n\n"));
+const text = await readFile(PAGE, "utf8");
+await writeFile(PAGE, `${text.slice(0, text.indexOf(MARK) + MARK.length)}\n\n${tables.join("\n\n")}\n`);
