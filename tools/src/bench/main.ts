@@ -3,7 +3,7 @@
  * inference of the real model and method plugins beside PyTorch in one run, in turns; minima over all repetitions. A row is
  * `{name, ours_ms, peer_ms, ratio}`, ratio = ours / peer, smaller is better; with `--profile` no peer runs and each case prints the time of its
  * kernels instead. `--suite quantization` times quantized linear layers, `--suite sparse` down-projections that skip
- * inactive neurons; the peer of both is our own dense layer.
+ * inactive neurons, always (`sparse-down`) and as the execution `sparse` chooses (`sparse-exec`); the peer of both is our own dense layer.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";

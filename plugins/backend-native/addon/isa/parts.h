@@ -32,8 +32,9 @@ void scatter_add(const i32*, const float*, float*, i64, i64, i64);
 void quantized_block(const QuantizedMatrix&, i64, i64, i64, i64, float*);
 bool quantized_few_rows(const QuantizedMatrix&, const float*, const float*, float*, i64);
 i64 count_active(const float*, i64, float);
-i64 list_active(const float*, i64, float, Active*);
-void sparse_columns(const ActiveRow*, i64, const float*, i64, i64, const float*, float*, i64, Gather);
+i64 list_active(const float*, i64, float, i32*, float*);
+void sparse_few(const ActiveRow*, i64, const float*, i64, i64, const float*, float*, i64);
+void sparse_tile(const ActiveRow*, i64, const float*, i64, const float*, i64, float*, i64);
 void selected_rows(const float*, const float*, i64, const i32*, i64, float, float*, i64);
 
 }  // namespace DEFT_ISA

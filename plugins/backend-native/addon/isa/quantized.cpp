@@ -19,6 +19,8 @@ constexpr int PAIRS = W / 2;
 constexpr i64 GROUP = 8 * W, MOST_COLUMNS = 65536;
 // Rows of x that meet one decoded vector.
 constexpr int ROWS = 4;
+// Rows of a matrix of bytes that are multiplied together: as many chains of sums, and one load of x for all.
+constexpr int TOGETHER = 4;
 
 float scale_of(const QuantizedMatrix& q, i64 block) {
   if (!q.scale_codes) return q.scales[block];
@@ -89,12 +91,16 @@ inline vf spread_bytes(Codes codes) {
 
 // The sum of the lanes in halves: a chain of W additions would take longer than a short row.
 inline float halved_sum(vf v) {
+#if defined(__AVX512F__) && !defined(DEFT_VECTOR_BYTES)
+  return _mm512_reduce_add_ps((__m512)v);
+#else
   float s[W];
   store(s, v);
   for (int n = W / 2; n > 0; n /= 2) {
     for (int i = 0; i < n; ++i) s[i] += s[i + n];
   }
   return s[0];
+#endif
 }
 
 void decode_bytes(const QuantizedMatrix& q, float scale, i64 from, float* out, i64 n) {
@@ -158,41 +164,80 @@ void dot_pairs(const QuantizedMatrix& q, const Codebook& codebook, i64 row, cons
   for (int m = 0; m < M; ++m) sums[m] = halved_sum(total[m]);
 }
 
-template <int M>
+// M rows of x by N rows of the matrix that lie together: sums[m·N + n]. A single row is summed in two chains.
+template <int M, int N>
 void dot_bytes(const QuantizedMatrix& q, i64 row, const float* x, float* sums) {
-  vf total[M][2] = {};
+  constexpr int CHAINS = N == 1 ? 2 : 1;
+  vf total[M][N][CHAINS] = {};
   Codes codes = q.codes + row * q.d_in;
   i64 i = 0;
-  for (; i + 2 * W <= q.d_in; i += 2 * W) {
-    const vf a = spread_bytes(codes + i), b = spread_bytes(codes + i + W);
-    for (int m = 0; m < M; ++m) {
-      total[m][0] += a * load(x + m * q.d_in + i);
-      total[m][1] += b * load(x + m * q.d_in + i + W);
+  for (; i + CHAINS * W <= q.d_in; i += CHAINS * W) {
+    for (int c = 0; c < CHAINS; ++c) {
+      vf at[M];
+      for (int m = 0; m < M; ++m) at[m] = load(x + m * q.d_in + i + c * W);
+      for (int n = 0; n < N; ++n) {
+        const vf w = spread_bytes(codes + n * q.d_in + i + c * W);
+        for (int m = 0; m < M; ++m) total[m][n][c] += w * at[m];
+      }
     }
   }
-  const float unit = scale_of(q, row * q.d_in / q.block) / 127.f;
-  for (int m = 0; m < M; ++m) {
-    float sum = halved_sum(total[m][0] + total[m][1]);
-    for (i64 j = i; j < q.d_in; ++j) sum += static_cast<float>(static_cast<signed char>(codes[j])) * x[m * q.d_in + j];
-    sums[m] = sum * unit;
+  for (int n = 0; n < N; ++n) {
+    const float unit = scale_of(q, (row + n) * q.d_in / q.block) / 127.f;
+    for (int m = 0; m < M; ++m) {
+      float sum = halved_sum(CHAINS == 2 ? total[m][n][0] + total[m][n][CHAINS - 1] : total[m][n][0]);
+      for (i64 j = i; j < q.d_in; ++j) sum += static_cast<float>(static_cast<signed char>(codes[n * q.d_in + j])) * x[m * q.d_in + j];
+      sums[m * N + n] = sum * unit;
+    }
   }
 }
 
-// One output's sums over `m` rows of x, at most ROWS.
-void dots(const QuantizedMatrix& q, const Codebook* codebook, i64 row, const float* scales, const float* x, int m, float* sums) {
-  const auto with = [&](auto rows) {
-    constexpr int M = decltype(rows)::value;
-    if (codebook) {
-      dot_pairs<M>(q, *codebook, row, scales, x, sums);
-    } else {
-      dot_bytes<M>(q, row, x, sums);
-    }
-  };
+// Calls f with m, which is at least 1, as a constant of at most ROWS.
+template <class F>
+inline void with_rows(int m, F f) {
   switch (m) {
-    case 1: return with(std::integral_constant<int, 1>{});
-    case 2: return with(std::integral_constant<int, 2>{});
-    case 3: return with(std::integral_constant<int, 3>{});
-    default: return with(std::integral_constant<int, ROWS>{});
+    case 1: return f(std::integral_constant<int, 1>{});
+    case 2: return f(std::integral_constant<int, 2>{});
+    case 3: return f(std::integral_constant<int, 3>{});
+    default: return f(std::integral_constant<int, ROWS>{});
+  }
+}
+
+// The outputs [o, o + n) of a few rows: y[r, o] = sums + bias.
+struct FewRows {
+  const float *x, *bias;
+  float* y;
+  i64 rows;
+};
+
+template <int M, int N>
+inline void put(const FewRows& f, i64 d_out, i64 r, i64 o, const float* sums) {
+  for (int m = 0; m < M; ++m) {
+    for (int n = 0; n < N; ++n) f.y[(r + m) * d_out + o + n] = sums[m * N + n] + (f.bias ? f.bias[o + n] : 0.f);
+  }
+}
+
+template <int N>
+void outputs_of_bytes(const QuantizedMatrix& q, const FewRows& f, i64 o) {
+  for (i64 r = 0; r < f.rows; r += ROWS) {
+    with_rows(static_cast<int>(smaller(ROWS, f.rows - r)), [&](auto rows) {
+      constexpr int M = decltype(rows)::value;
+      float sums[M * N];
+      dot_bytes<M, N>(q, o, f.x + r * q.d_in, sums);
+      put<M, N>(f, q.d_out, r, o, sums);
+    });
+  }
+}
+
+void outputs_of_pairs(const QuantizedMatrix& q, const Codebook& codebook, const FewRows& f, i64 o) {
+  float scales[MOST_COLUMNS / 64];
+  row_scales(q, o, scales);
+  for (i64 r = 0; r < f.rows; r += ROWS) {
+    with_rows(static_cast<int>(smaller(ROWS, f.rows - r)), [&](auto rows) {
+      constexpr int M = decltype(rows)::value;
+      float sums[M];
+      dot_pairs<M>(q, codebook, o, scales, f.x + r * q.d_in, sums);
+      put<M, 1>(f, q.d_out, r, o, sums);
+    });
   }
 }
 
@@ -230,17 +275,17 @@ bool quantized_few_rows(const QuantizedMatrix& q, const float* x, const float* b
     arrange(x, arranged, rows * q.d_in);
     given = arranged;
   }
+  const FewRows few{given, bias, y, rows};
   parallel(q.d_out, rows * q.d_in, [&](i64 begin, i64 end) {
-    static const float none[16] = {};
-    const Codebook codebook(q.int8 ? none : q.codebook);
-    float scales[MOST_COLUMNS / 64], sums[ROWS];
-    for (i64 o = begin; o < end; ++o) {
-      if (!q.int8) row_scales(q, o, scales);
-      for (i64 r = 0; r < rows; r += ROWS) {
-        const int m = static_cast<int>(smaller(ROWS, rows - r));
-        dots(q, q.int8 ? nullptr : &codebook, o, scales, given + r * q.d_in, m, sums);
-        for (int i = 0; i < m; ++i) y[(r + i) * q.d_out + o] = sums[i] + (bias ? bias[o] : 0.f);
+    i64 o = begin;
+    if (q.int8) {
+      if (rows > 2) {  // fewer do not keep up with the memory, which then wants one stream alone
+        for (; o + TOGETHER <= end; o += TOGETHER) outputs_of_bytes<TOGETHER>(q, few, o);
       }
+      for (; o < end; ++o) outputs_of_bytes<1>(q, few, o);
+    } else {
+      const Codebook codebook(q.codebook);
+      for (; o < end; ++o) outputs_of_pairs(q, codebook, few, o);
     }
   });
   return true;

@@ -1,4 +1,4 @@
-// Products that skip zeros: rows become lists of what is not skipped, and each list gathers the rows of W that it names.
+// Products that skip zeros: what is not skipped is listed, and the rows of W that a list names are added up.
 #include <cmath>
 #ifdef __AVX2__
 #include <immintrin.h>
@@ -27,20 +27,17 @@ inline u32 active_lanes(const float* x, float threshold) {
 }
 #endif
 
-// How many entries ahead the rows of W are fetched: about one trip to memory.
-constexpr i64 AHEAD = 6;
-
-// N vectors of a row of y, kept in registers while its list is walked; they start from `from_here`, or from 0.
-template <int N, bool FETCH, class Lanes>
+// N vectors of a row of y, kept in registers while its list is walked; they start from `from_here`, or from 0. AHEAD > 0: rows of W are
+// fetched from memory so many entries early.
+template <int N, int AHEAD, class Lanes>
 inline void gather(const ActiveRow& row, const float* w, i64 ldw, const float* from_here, float* y, Lanes lanes) {
   vf s[N];
   for (int i = 0; i < N; ++i) s[i] = from_here ? lanes.load(from_here + i * W) : vf{};
-  const Active *q = row.list, *end = row.list + row.count;
-  for (; q < end; ++q) {
-    const float* from = w + q->at * ldw;
-    const vf v = splat(q->value);
-    if (FETCH) {
-      const float* next = w + (q + AHEAD < end ? q + AHEAD : q)->at * ldw;
+  for (i64 q = 0; q < row.count; ++q) {
+    const float* from = w + row.at[q] * ldw;
+    const vf v = splat(row.value[q]);
+    if (AHEAD > 0) {
+      const float* next = w + row.at[q + AHEAD < row.count ? q + AHEAD : q] * ldw;
       for (int i = 0; i < N * BYTES; i += 64) __builtin_prefetch(reinterpret_cast<const char*>(next) + i);
     }
 #pragma GCC unroll 12
@@ -49,14 +46,14 @@ inline void gather(const ActiveRow& row, const float* w, i64 ldw, const float* f
   for (int i = 0; i < N; ++i) lanes.store(y + i * W, s[i]);
 }
 
-template <bool FETCH>
+template <int AHEAD>
 inline void gather_columns(const ActiveRow& row, const float* w, i64 ldw, i64 columns, const float* start, float* y) {
   i64 c = 0;
   const auto from = [&](i64 at) { return start ? start + at : nullptr; };
-  for (; c + 12 * W <= columns; c += 12 * W) gather<12, FETCH>(row, w + c, ldw, from(c), y + c, Whole{});
-  for (; c + 4 * W <= columns; c += 4 * W) gather<4, FETCH>(row, w + c, ldw, from(c), y + c, Whole{});
-  for (; c + W <= columns; c += W) gather<1, FETCH>(row, w + c, ldw, from(c), y + c, Whole{});
-  if (c < columns) gather<1, false>(row, w + c, ldw, from(c), y + c, Tail{static_cast<int>(columns - c)});
+  for (; c + 12 * W <= columns; c += 12 * W) gather<12, AHEAD>(row, w + c, ldw, from(c), y + c, Whole{});
+  for (; c + 4 * W <= columns; c += 4 * W) gather<4, AHEAD>(row, w + c, ldw, from(c), y + c, Whole{});
+  for (; c + W <= columns; c += W) gather<1, AHEAD>(row, w + c, ldw, from(c), y + c, Whole{});
+  if (c < columns) gather<1, 0>(row, w + c, ldw, from(c), y + c, Tail{static_cast<int>(columns - c)});
 }
 
 }  // namespace
@@ -70,33 +67,40 @@ i64 count_active(const float* x, i64 n, float threshold) {
   return count;
 }
 
-i64 list_active(const float* x, i64 n, float threshold, Active* list) {
+i64 list_active(const float* x, i64 n, float threshold, i32* at, float* value) {
   i64 count = 0, i = 0;
-#ifdef __AVX2__
+#if defined(__AVX512F__)
+  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  for (; i + LANES <= n; i += LANES) {  // whole vectors are written, the next one over what was too much: no branch to mispredict
+    const __mmask16 mask = static_cast<__mmask16>(active_lanes(x + i, threshold));
+    _mm512_storeu_si512(at + count, _mm512_maskz_compress_epi32(mask, _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<i32>(i)))));
+    _mm512_storeu_ps(value + count, _mm512_maskz_compress_ps(mask, _mm512_loadu_ps(x + i)));
+    count += __builtin_popcount(mask);
+  }
+#elif defined(__AVX2__)
   for (; i + LANES <= n; i += LANES) {
     for (u32 mask = active_lanes(x + i, threshold); mask; mask &= mask - 1) {
-      const i64 at = i + __builtin_ctz(mask);
-      list[count++] = {static_cast<i32>(at), x[at]};
+      const i64 k = i + __builtin_ctz(mask);
+      at[count] = static_cast<i32>(k);
+      value[count++] = x[k];
     }
   }
 #endif
-  for (; i < n; ++i) {  // written always, counted when it stays: no branch to mispredict
-    list[count] = {static_cast<i32>(i), x[i]};
+  for (; i < n; ++i) {  // written always, counted when it stays
+    at[count] = static_cast<i32>(i);
+    value[count] = x[i];
     count += is_active(x[i], threshold);
   }
   return count;
 }
 
-void sparse_columns(const ActiveRow* rows, i64 count, const float* w, i64 ldw, i64 columns, const float* bias, float* y, i64 ldy, Gather how) {
-  for (i64 r = 0; r < count; ++r) {
-    float* to = y + r * ldy;
-    const float* start = how.add ? to : bias;
-    if (how.fetch) {
-      gather_columns<true>(rows[r], w, ldw, columns, start, to);
-    } else {
-      gather_columns<false>(rows[r], w, ldw, columns, start, to);
-    }
-  }
+void sparse_few(const ActiveRow* rows, i64 count, const float* w, i64 ldw, i64 columns, const float* bias, float* y, i64 ldy) {
+  constexpr int ONE_TRIP = 6;  // entries in about the time of a trip to memory
+  for (i64 r = 0; r < count; ++r) gather_columns<ONE_TRIP>(rows[r], w, ldw, columns, bias, y + r * ldy);
+}
+
+void sparse_tile(const ActiveRow* rows, i64 count, const float* tile, i64 columns, const float* start, i64 ld_start, float* y, i64 ldy) {
+  for (i64 r = 0; r < count; ++r) gather_columns<0>(rows[r], tile, SPARSE_COLUMNS, columns, start ? start + r * ld_start : nullptr, y + r * ldy);
 }
 
 }  // namespace DEFT_ISA

@@ -36,7 +36,8 @@ const Kernels DEFT_TABLE(DEFT_ISA) = {
     DEFT_ISA::quantized_few_rows,
     DEFT_ISA::count_active,
     DEFT_ISA::list_active,
-    DEFT_ISA::sparse_columns,
+    DEFT_ISA::sparse_few,
+    DEFT_ISA::sparse_tile,
     DEFT_ISA::selected_rows,
 };
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <new>
+#include <optional>
 
 #include "signals.h"
 
@@ -100,9 +101,10 @@ napi_value enter(napi_env env, napi_callback_info info) {
   void* data = nullptr;
   napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
   const Door& door = *static_cast<const Door*>(data);
-  const SignalsHeld held;
   try {
     Args args(env, info, door.name);
+    std::optional<SignalsHeld> held;
+    if (door.products) held.emplace();
     door.body(args);
     return args.result;
   } catch (const Refusal& refusal) {

@@ -63,6 +63,7 @@ using Body = void (*)(Args&);
 struct Door {
   const char* name;
   Body body;
+  bool products = true;  // may call the matrix library, during which signals are held back; false also where the body holds them itself
 };
 void open_door(napi_env env, napi_value exports, const Door& door);
 

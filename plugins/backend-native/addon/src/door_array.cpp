@@ -104,7 +104,7 @@ void transpose(Args& a) {
 }  // namespace
 
 const Door array_doors[] = {
-    {"gather", gather}, {"scatterAdd", scatter_add}, {"copyBlock", copy_block}, {"transpose", transpose}, {nullptr, nullptr},
+    {"gather", gather, false}, {"scatterAdd", scatter_add, false}, {"copyBlock", copy_block, false}, {"transpose", transpose, false}, {nullptr, nullptr},
 };
 
 }  // namespace deft

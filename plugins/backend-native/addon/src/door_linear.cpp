@@ -116,9 +116,16 @@ void release_packed(Args& a) { drop_packed(a); }
 }  // namespace
 
 const Door linear_doors[] = {
-    {"linear", linear_forward},      {"linearInputGradient", linear_input}, {"linearWeightGradient", linear_weight}, {"lowRank", low_rank_forward},
-    {"lowRankGradient", low_rank_backward}, {"batchProduct", batch_product},       {"pack", pack_weight},                  {"unpack", unpack_weight},
-    {"release", release_packed},      {nullptr, nullptr},
+    {"linear", linear_forward},
+    {"linearInputGradient", linear_input},
+    {"linearWeightGradient", linear_weight},
+    {"lowRank", low_rank_forward},
+    {"lowRankGradient", low_rank_backward},
+    {"batchProduct", batch_product},
+    {"pack", pack_weight},
+    {"unpack", unpack_weight},
+    {"release", release_packed, false},
+    {nullptr, nullptr},
 };
 
 }  // namespace deft

@@ -113,15 +113,15 @@ void squared_norm(Args& a) {
 }  // namespace
 
 const Door norm_doors[] = {
-    {"norm", norm},
-    {"normGradient", norm_gradient},
-    {"softmax", softmax},
-    {"crossEntropy", cross_entropy},
-    {"crossEntropyGradient", cross_entropy_gradient},
-    {"sumLast", sum_last},
-    {"sumFirst", sum_first},
-    {"maxLast", max_last},
-    {"squaredNorm", squared_norm},
+    {"norm", norm, false},
+    {"normGradient", norm_gradient, false},
+    {"softmax", softmax, false},
+    {"crossEntropy", cross_entropy, false},
+    {"crossEntropyGradient", cross_entropy_gradient, false},
+    {"sumLast", sum_last, false},
+    {"sumFirst", sum_first, false},
+    {"maxLast", max_last, false},
+    {"squaredNorm", squared_norm, false},
     {nullptr, nullptr},
 };
 

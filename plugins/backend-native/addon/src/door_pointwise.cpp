@@ -118,11 +118,11 @@ void accumulate(Args& a) {
 }  // namespace
 
 const Door pointwise_doors[] = {
-    {"activation", activation}, {"activationGradient", activation_gradient},
-    {"density", density},       {"densityGradient", density_gradient},
-    {"dropout", dropout},       {"adamW", adamw},
-    {"unary", unary},           {"binary", binary},
-    {"accumulate", accumulate}, {nullptr, nullptr},
+    {"activation", activation, false}, {"activationGradient", activation_gradient, false},
+    {"density", density, false},       {"densityGradient", density_gradient, false},
+    {"dropout", dropout, false},       {"adamW", adamw, false},
+    {"unary", unary, false},           {"binary", binary, false},
+    {"accumulate", accumulate, false}, {nullptr, nullptr},
 };
 
 }  // namespace deft

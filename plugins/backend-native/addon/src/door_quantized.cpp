@@ -46,6 +46,6 @@ void input_gradient(Args& a) {
 
 }  // namespace
 
-const Door quantized_doors[] = {{"quantizedLinear", forward}, {"quantizedLinearInputGradient", input_gradient}, {nullptr, nullptr}};
+const Door quantized_doors[] = {{"quantizedLinear", forward, false}, {"quantizedLinearInputGradient", input_gradient, false}, {nullptr, nullptr}};
 
 }  // namespace deft

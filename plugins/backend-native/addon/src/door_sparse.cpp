@@ -32,6 +32,6 @@ void sparse_forward(Args& a) {
 
 }  // namespace
 
-const Door sparse_doors[] = {{"sparseLinear", sparse_forward}, {nullptr, nullptr}};
+const Door sparse_doors[] = {{"sparseLinear", sparse_forward, false}, {nullptr, nullptr}};
 
 }  // namespace deft

@@ -75,7 +75,7 @@ void allocate(Args& a) {
 
 }  // namespace
 
-const Door pool_doors[] = {{"configure", configure}, {"describe", describe}, {"allocate", allocate}, {nullptr, nullptr}};
+const Door pool_doors[] = {{"configure", configure, false}, {"describe", describe, false}, {"allocate", allocate, false}, {nullptr, nullptr}};
 
 }  // namespace deft
 

@@ -28,6 +28,7 @@ inline void parallel(i64 items, i64 work, F f) {
 #pragma omp parallel num_threads(static_cast<int>(threads))
   {
     const i64 t = omp_get_thread_num(), n = omp_get_num_threads();
+    if (t > 0) hold_signals_of_worker();
     const i64 begin = items * t / n, end = items * (t + 1) / n;
     if (begin < end) f(begin, end);
   }

@@ -5,6 +5,7 @@
 #include "cpu.h"
 #include "gemm.h"
 #include "parallel.h"
+#include "signals.h"
 
 namespace deft {
 
@@ -21,6 +22,7 @@ i64 panel_width(i64 length) { return larger(UNIT, PANEL / larger(1, length) / UN
 
 void quantized_linear(const QuantizedMatrix& w, const float* x, const float* bias, float* y, i64 rows) {
   if (rows <= FEW_ROWS && kernels().quantized_few_rows(w, x, bias, y, rows)) return;
+  const SignalsHeld held;
   const i64 width = panel_width(w.d_in);
   base::parallel((w.d_out + UNIT - 1) / UNIT, UNIT * w.d_in * larger(rows, 1), [&](i64 begin, i64 end) {
     const i64 stop = smaller(w.d_out, end * UNIT);
@@ -35,6 +37,7 @@ void quantized_linear(const QuantizedMatrix& w, const float* x, const float* bia
 }
 
 void quantized_input_gradient(const QuantizedMatrix& w, const float* dy, float* dx, i64 rows) {
+  const SignalsHeld held;
   const i64 depth = smaller(w.d_out, 512), width = panel_width(depth);
   base::parallel((w.d_in + UNIT - 1) / UNIT, UNIT * w.d_out * larger(rows, 1), [&](i64 begin, i64 end) {
     const i64 stop = smaller(w.d_in, end * UNIT);

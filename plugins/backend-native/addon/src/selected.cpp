@@ -30,13 +30,15 @@ void multiply_densely(const SelectedLinear& s) {
 }
 
 // Outputs [first, first + count) of rows [from, from + rows): a list of rows for each output, so that each row of W is read once. `at` has room for count·rows.
-void multiply_outputs(const SelectedLinear& s, i64 from, i64 rows, i64 first, i64 count, Active* found, i32* at) {
+void multiply_outputs(const SelectedLinear& s, i64 from, i64 rows, i64 first, i64 count, i32* at) {
+  i32 found[OUTPUTS + LIST_OVERHANG];
+  float unused[OUTPUTS + LIST_OVERHANG];
   i64 named[OUTPUTS] = {};
   for (i64 r = 0; r < rows; ++r) {
     const i64 line = (from + r) * s.d_out + first;
-    const i64 n = kernels().list_active(s.select + line, count, s.threshold, found);
+    const i64 n = kernels().list_active(s.select + line, count, s.threshold, found, unused);
     std::memset(s.y + line, 0, static_cast<std::size_t>(count) * sizeof(float));
-    for (i64 i = 0; i < n; ++i) at[found[i].at * rows + named[found[i].at]++] = static_cast<i32>(r);
+    for (i64 i = 0; i < n; ++i) at[found[i] * rows + named[found[i]]++] = static_cast<i32>(r);
   }
   for (i64 j = 0; j < count; ++j) {
     if (named[j] == 0) continue;
@@ -61,8 +63,7 @@ SparseDecision selected_linear(const SelectedLinear& s) {
     const i64 here = smaller(rows, s.rows - from);
     base::parallel(blocks, work, [&](i64 begin, i64 end) {
       std::unique_ptr<i32[]> at(new i32[static_cast<std::size_t>(OUTPUTS * here)]);
-      Active found[OUTPUTS + 1];
-      for (i64 b = begin; b < end; ++b) multiply_outputs(s, from, here, b * OUTPUTS, smaller(OUTPUTS, s.d_out - b * OUTPUTS), found, at.get());
+      for (i64 b = begin; b < end; ++b) multiply_outputs(s, from, here, b * OUTPUTS, smaller(OUTPUTS, s.d_out - b * OUTPUTS), at.get());
     });
   }
   return {density, true};

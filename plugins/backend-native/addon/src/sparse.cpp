@@ -8,17 +8,17 @@
 
 #include "cpu.h"
 #include "parallel.h"
+#include "signals.h"
 
 namespace deft {
 
 namespace {
 
-// Up to so many rows the rows of W are read where they lie, each once: a panel could not be used again often enough.
-constexpr i64 FEW_ROWS = 16;
+// Uses of a row of W below which each row of x gathers the rows that it names from memory: a pass through all of W would not pay.
+constexpr double FEW_USES = 2;
 // Rows whose lists are held at a time.
 constexpr i64 BLOCK = 1024;
-// Columns of a panel, and rows of a tile of it, which stays in half of a core's second cache.
-constexpr i64 PANEL = 64;
+// Rows of a tile of W, which stays in half of a core's second cache.
 constexpr i64 TILE = 1024;
 // Rows that are looked at before all are: their count says whether skipping is far from paying.
 constexpr i64 SAMPLE = 16;
@@ -55,6 +55,7 @@ void multiply_densely(const SparseLinear& s) {
       }
     });
   }
+  const SignalsHeld held;
   linear(Activation::identity, masked ? masked.get() : s.x, s.w, s.bias, s.y, nullptr, s.rows, s.d_in, s.d_out);
 }
 
@@ -63,25 +64,25 @@ struct Block {
   i64 first, count, tile, total;
   ActiveRow* rows;
   i64 tiles(i64 d_in) const { return (d_in + tile - 1) / tile; }
+  i64 room(i64 d_in) const { return d_in + LIST_OVERHANG * tiles(d_in); }  // for a row's lists
 };
 
-// Makes the lists of a block. Sets its total. `lists` has room for every entry, and one more in each row of each tile.
-void list_rows(const SparseLinear& s, Block& block, Active* lists) {
+// Makes the lists of a block, in `at` and `value`. Sets its total.
+void list_rows(const SparseLinear& s, Block& block, i32* at, float* value) {
   const i64 count = block.count, tiles = block.tiles(s.d_in);
   base::parallel(count, 2 * s.d_in, [&](i64 begin, i64 end) {
     std::unique_ptr<float[]> room(s.keep > 0 ? new float[static_cast<std::size_t>(s.d_in)] : nullptr);
     // a thread's lists of one tile follow each other: who multiplies by a tile reads them in order
-    Active* own = lists + begin * (s.d_in + tiles);
-    std::vector<i64> used(static_cast<std::size_t>(tiles), 0);
+    std::vector<i64> place(static_cast<std::size_t>(tiles));
+    for (i64 t = 0; t < tiles; ++t) place[t] = begin * block.room(s.d_in) + (end - begin) * t * block.tile + t * LIST_OVERHANG;
     for (i64 r = begin; r < end; ++r) {
       const float* row = s.x + (block.first + r) * s.d_in;
       const float threshold = row_threshold(s, row, room.get());
       for (i64 t = 0; t < tiles; ++t) {
         const i64 from = t * block.tile;
-        Active* to = own + (end - begin) * (from + t) + used[t];
-        const i64 found = kernels().list_active(row + from, smaller(block.tile, s.d_in - from), threshold, to);
-        block.rows[t * count + r] = {to, found};
-        used[t] += found;
+        const i64 found = kernels().list_active(row + from, smaller(block.tile, s.d_in - from), threshold, at + place[t], value + place[t]);
+        block.rows[t * count + r] = {at + place[t], value + place[t], found};
+        place[t] += found;
       }
     }
   });
@@ -94,23 +95,23 @@ void multiply_few(const SparseLinear& s, const Block& block) {
   const i64 unit = 16;
   base::parallel((s.d_out + unit - 1) / unit, block.total * unit, [&](i64 begin, i64 end) {
     const i64 c = begin * unit, columns = smaller(s.d_out, end * unit) - c;
-    kernels().sparse_columns(block.rows, block.count, s.w.data + c, s.d_out, columns, s.bias ? s.bias + c : nullptr, s.y + block.first * s.d_out + c, s.d_out, {true, false});
+    kernels().sparse_few(block.rows, block.count, s.w.data + c, s.d_out, columns, s.bias ? s.bias + c : nullptr, s.y + block.first * s.d_out + c, s.d_out);
   });
 }
 
 // A tile of a panel of W is copied so that it lies together, and stays in the cache while all rows gather from it.
 void multiply_panels(const SparseLinear& s, const Block& block) {
-  const i64 panels = (s.d_out + PANEL - 1) / PANEL, tiles = block.tiles(s.d_in);
-  base::parallel(panels, block.total * PANEL, [&](i64 begin, i64 end) {
-    std::unique_ptr<float[]> tile(new float[static_cast<std::size_t>(block.tile * PANEL)]);
-    for (i64 p = begin; p < end; ++p) {
-      const i64 c = p * PANEL, columns = smaller(PANEL, s.d_out - c);
-      for (i64 t = 0; t < tiles; ++t) {
-        const i64 from = t * block.tile, depth = smaller(block.tile, s.d_in - from);
-        for (i64 k = 0; k < depth; ++k) std::memcpy(tile.get() + k * PANEL, s.w.data + (from + k) * s.d_out + c, static_cast<std::size_t>(columns) * sizeof(float));
-        const float* bias = s.bias ? s.bias + c : nullptr;
-        kernels().sparse_columns(block.rows + t * block.count, block.count, tile.get(), PANEL, columns, bias, s.y + block.first * s.d_out + c, s.d_out, {false, t > 0});
-      }
+  const i64 panels = (s.d_out + SPARSE_COLUMNS - 1) / SPARSE_COLUMNS, tiles = block.tiles(s.d_in);
+  base::parallel(panels, block.total * SPARSE_COLUMNS, [&](i64 begin, i64 end) {
+    float* tile = scratch(block.tile * SPARSE_COLUMNS, 1);
+    for (i64 i = begin * tiles; i < end * tiles; ++i) {
+      const i64 c = i / tiles * SPARSE_COLUMNS, columns = smaller(SPARSE_COLUMNS, s.d_out - c);
+      const i64 from = i % tiles * block.tile, depth = smaller(block.tile, s.d_in - from);
+      for (i64 k = 0; k < depth; ++k) std::memcpy(tile + k * SPARSE_COLUMNS, s.w.data + (from + k) * s.d_out + c, static_cast<std::size_t>(columns) * sizeof(float));
+      float* y = s.y + block.first * s.d_out + c;
+      const bool first = i % tiles == 0;
+      const float* start = !first ? y : s.bias ? s.bias + c : nullptr;
+      kernels().sparse_tile(block.rows + i % tiles * block.count, block.count, tile, columns, start, first ? 0 : s.d_out, y, s.d_out);
     }
   });
 }
@@ -129,17 +130,18 @@ SparseDecision sparse_linear(const SparseLinear& s) {
     multiply_densely(s);
     return {0, false};
   }
-  const bool few = s.rows <= FEW_ROWS;
+  const bool few = density * static_cast<double>(s.rows) <= FEW_USES;
   const i64 rows = smaller(s.rows, BLOCK);
   Block block{0, 0, few ? s.d_in : TILE, 0, nullptr};
-  const i64 heads = 4 * rows * block.tiles(s.d_in);  // in floats
-  float* room = scratch(heads + 2 * rows * (s.d_in + block.tiles(s.d_in)));
+  const i64 heads = 6 * rows * block.tiles(s.d_in), entries = rows * block.room(s.d_in);  // in floats
+  float* room = scratch(heads + 2 * entries);
   block.rows = reinterpret_cast<ActiveRow*>(room);
-  Active* lists = reinterpret_cast<Active*>(room + heads);
+  i32* at = reinterpret_cast<i32*>(room + heads);
+  float* value = room + heads + entries;
   i64 all = 0;
   for (; block.first < s.rows; block.first += rows) {
     block.count = smaller(rows, s.rows - block.first);
-    list_rows(s, block, lists);
+    list_rows(s, block, at, value);
     all += block.total;
     density = static_cast<double>(all) / static_cast<double>((block.first + block.count) * s.d_in);
     if (density > s.break_even) {

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "signals.h"
+
 namespace deft {
 
 namespace {
@@ -24,8 +26,16 @@ void set_thread_count(int n) {
   omp_set_num_threads(n);
 }
 
-float* scratch(i64 floats) {
-  static thread_local Scratch own;
+void hold_signals_of_worker() {
+  static thread_local bool held = false;
+  if (held) return;
+  hold_signals();
+  held = true;
+}
+
+float* scratch(i64 floats, int which) {
+  static thread_local Scratch both[2];
+  Scratch& own = both[which];
   if (own.size < floats) {
     std::free(own.data);
     own.data = nullptr;
