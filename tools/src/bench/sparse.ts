@@ -62,7 +62,8 @@ function measured({ name, rows, dIn, density }: Input & { readonly name: string 
   const input = ops.Variable.from("x", Float32Array.from({ length: rows * dIn }, () => (rng.uniform() < density ? rng.uniform() + 0.1 : 0)), [rows, dIn]);
   const x = input.value;
   const breakEven = breakEvenAt(rows);
-  const skipping = (weight: ops.Variable): ops.Tensor => (breakEven === 0 ? dense(weight) : ops.sparseLinear(x, weight.value, { frozen: true, breakEven, onDecision: () => undefined }));
+  const onDecision = breakEvenAt === skipAlways ? undefined : (): void => undefined; // the execution reads each decision
+  const skipping = (weight: ops.Variable): ops.Tensor => (breakEven === 0 ? dense(weight) : ops.sparseLinear(x, weight.value, { frozen: true, breakEven, onDecision }));
   const dense = (weight: ops.Variable): ops.Tensor => ops.linear(x, weight.value, { frozen: true });
   const [ours, peer] = inTurns(weights, [skipping, dense]);
   input.dispose();
