@@ -15,8 +15,9 @@ interface Shares {
 
 interface Density {
   readonly layers: readonly (Shares & { readonly stack: string; readonly layer: number })[];
-  readonly encoder: Shares;
-  readonly decoder?: Shares;
+  /** Null for a stack that the model does not have. */
+  readonly encoder: Shares | null;
+  readonly decoder: Shares | null;
 }
 
 /** The last evaluation of a run, with a line of progress now and then. */
@@ -48,7 +49,7 @@ function table(peft: Awaited<ReturnType<typeof finetuned>>, deft: Awaited<Return
   const row = (name: string, a: number, b: number): string => `  ${name.padEnd(24)}${percent(a)}${percent(b)}`;
   const stacks = (["encoder", "decoder"] as const).flatMap((stack) => {
     const [before, after] = [peft.density[stack], deft.density[stack]];
-    return before === undefined || after === undefined ? [] : [{ stack, before: before.exact, after: after.exact }];
+    return before === null || after === null ? [] : [{ stack, before: before.exact, after: after.exact }];
   });
   const named = (stack: string): string => (stacks.length === 1 ? "" : ` ${stack}`);
   return [
