@@ -60,14 +60,16 @@ export class Rng {
     return mean + deviation * Math.sqrt(-2 * Math.log(u)) * Math.cos(2 * Math.PI * v);
   }
 
-  /** `n` values of N(0, deviation²) as float32. */
-  normals(n: number, deviation: number): Float32Array {
-    return Float32Array.from({ length: n }, () => this.normal(0, deviation));
+  /** `n` values of N(0, deviation²) as float32, in `out` where it is given. */
+  normals(n: number, deviation: number, out: Float32Array = new Float32Array(n)): Float32Array {
+    for (let i = 0; i < n; i++) out[i] = this.normal(0, deviation);
+    return out;
   }
 
-  /** `n` values uniform in [−bound, bound) as float32. */
-  uniforms(n: number, bound: number): Float32Array {
-    return Float32Array.from({ length: n }, () => (2 * this.uniform() - 1) * bound);
+  /** `n` values uniform in [−bound, bound) as float32, in `out` where it is given. */
+  uniforms(n: number, bound: number, out: Float32Array = new Float32Array(n)): Float32Array {
+    for (let i = 0; i < n; i++) out[i] = (2 * this.uniform() - 1) * bound;
+    return out;
   }
 
   /** The integers 0 … n−1 in random order (Fisher–Yates). */

@@ -25,7 +25,7 @@
       "target_name": "deft_native",
       "sources": [
         "src/module.cpp", "src/door.cpp", "src/door_linear.cpp", "src/door_pointwise.cpp", "src/door_norm.cpp", "src/door_attention.cpp",
-        "src/door_array.cpp", "src/door_quantized.cpp", "src/door_sparse.cpp", "src/door_selected.cpp", "src/packed_handle.cpp", "src/linear.cpp", "src/quantized.cpp", "src/sparse.cpp", "src/selected.cpp", "src/gemm.cpp", "src/threads.cpp", "src/cpu.cpp"
+        "src/door_array.cpp", "src/door_quantized.cpp", "src/door_skipping.cpp", "src/packed_handle.cpp", "src/linear.cpp", "src/quantized.cpp", "src/sparse.cpp", "src/selected.cpp", "src/gemm.cpp", "src/threads.cpp", "src/cpu.cpp"
       ],
       "dependencies": ["portable"],
       "ldflags": ["-fopenmp"],

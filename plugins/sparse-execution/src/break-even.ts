@@ -1,14 +1,19 @@
 import { ops } from "@deft-js/core";
 import type { BreakEvenPoint } from "./options.ts";
+import { timeInTurns } from "./time-in-turns.ts";
 
 /** Tokens in a product at which the break-even point is measured. */
-const ROWS = [1, 8, 64, 512] as const;
-/** Densities between which the time of a skipping product is taken for linear. */
-const [LOW, HIGH] = [0.02, 0.3] as const;
+const ROWS = [1, 8, 32, 128, 512] as const;
+/** Densities that the search for a break-even point starts from, and the largest that it tries. */
+const [LOW, HIGH, MOST] = [0.02, 0.3, 0.95] as const;
 /** Skipping must win by this factor, so that an error of the measurement does not make it lose. */
 const MARGIN = 0.95;
-/** Milliseconds that one measurement may take, repetitions included; one repetition takes what it takes. */
-const BUDGET = 12;
+/** The search ends at a density where skipping takes at least so much of what it may take, or after so many steps. */
+const [CLOSE, STEPS] = [0.95, 3] as const;
+/** Tokens from which on a product is bound by arithmetic, so that one matrix stands for all; below, matrices of so many bytes are gone through in turn, at least two. */
+const [BOUND_BY_ARITHMETIC, ROTATED_BYTES] = [64, 128 << 20] as const;
+/** Of one density. */
+const MEASUREMENT = { passes: 3, milliseconds: 25, mostPasses: 200 } as const;
 
 /** How large a share of active neurons may be for skipping to pay, for any number of tokens. */
 export type BreakEven = (rows: number) => number;
@@ -49,28 +54,45 @@ export const SKIPPING_OUTPUTS: SkippingProduct = {
 };
 
 /**
- * Measures the break-even points of a shape: times the dense product and the skipping one at two densities, on the matrices in turn (so that none is warm in the
- * cache when there are several), and takes the density at which both are equal. 0 throughout where the back-end does not skip.
+ * Measures the break-even points of a shape: looks for the largest density at which the skipping product takes at most 0.95 of the dense one's time, by false position; only a density
+ * at which that was measured is taken. The matrices are gone through in turn, so that none is warm in the cache when there are several. 0 throughout where the back-end does not skip.
  * @param weights frozen matrices of one shape, as the product takes them
  */
 export function measureBreakEven(weights: readonly ops.Tensor[], product: SkippingProduct = SKIPPING_INPUTS): readonly BreakEvenPoint[] {
   const [first] = weights;
   if (first === undefined || !skips(first, product)) return [{ rows: 1, density: 0 }];
-  return ROWS.map((rows) => ({ rows, density: breakEvenAt(rows, weights, product) }));
+  const rotated = weights.slice(0, Math.max(2, Math.ceil(ROTATED_BYTES / (4 * first.size))));
+  return ROWS.map((rows) => ({ rows, density: breakEvenAt(rows, rows < BOUND_BY_ARITHMETIC ? rotated : [first], product) }));
 }
 
 function breakEvenAt(rows: number, weights: readonly ops.Tensor[], product: SkippingProduct): number {
-  const weight = weights[0] as ops.Tensor;
-  return ops.scope(() => {
-    const rng = new ops.Rng(rows);
-    const [few, many] = [product.inputs(rng, { rows, weight }, LOW), product.inputs(rng, { rows, weight }, HIGH)];
-    const dense = shortest(weights, (weight) => product.dense(many, weight));
-    const low = shortest(weights, (weight) => product.skipping(few, weight));
-    const high = shortest(weights, (weight) => product.skipping(many, weight));
-    const slope = Math.max((high - low) / (HIGH - LOW), 1e-9);
-    const density = LOW + (MARGIN * dense - low) / slope;
-    return Math.round(1000 * Math.min(0.95, Math.max(0, density))) / 1000;
-  });
+  const rng = new ops.Rng(rows);
+  return largestWinning((density) =>
+    ops.scope(() => {
+      const inputs = product.inputs(rng, { rows, weight: weights[0] as ops.Tensor }, density);
+      const [dense = 0, skipping = 0] = timeInTurns(weights, [(weight) => product.dense(inputs, weight), (weight) => product.skipping(inputs, weight, () => undefined)], MEASUREMENT);
+      return skipping / (MARGIN * dense);
+    }),
+  );
+}
+
+/**
+ * The largest density found, to 0.001, at which skipping wins; 0 when it loses at 0.02 already.
+ * @param shareAt the skipping product's time at a density as a share of what it may take, which grows with the density: above 1 it loses
+ */
+export function largestWinning(shareAt: (density: number) => number): number {
+  const tried = (density: number): { readonly density: number; readonly share: number } => ({ density, share: shareAt(density) });
+  let wins = tried(LOW);
+  if (wins.share > 1) return 0;
+  let other = tried(HIGH);
+  if (other.share <= 1) [wins, other] = [other, wins];
+  for (let step = 0; step < STEPS && wins.share < CLOSE && wins.density < MOST; step++) {
+    const slope = Math.max((other.share - wins.share) / (other.density - wins.density), 1e-9);
+    const found = tried(Math.min(MOST, wins.density + (1 - wins.share) / slope));
+    if (found.share > 1) other = found;
+    else [wins, other] = [found, other.share > 1 ? other : wins];
+  }
+  return Math.floor(1000 * wins.density) / 1000;
 }
 
 /** Whether the back-end leaves anything out at all. */
@@ -83,17 +105,4 @@ export function skips(weight: ops.Tensor, product: SkippingProduct): boolean {
 /** Zeros, but for a share of values between 0.1 and 1.1. */
 function someActive(rng: ops.Rng, n: number, density: number, shape: readonly number[]): ops.Tensor {
   return ops.tensor(Float32Array.from({ length: n }, () => (rng.uniform() < density ? rng.uniform() + 0.1 : 0)), shape);
-}
-
-/** The least milliseconds of a call, over the matrices in turn. */
-function shortest(weights: readonly ops.Tensor[], product: (weight: ops.Tensor) => ops.Tensor): number {
-  const began = performance.now();
-  let least = Infinity;
-  for (let i = 0; i < 6 || (performance.now() - began < BUDGET && i < 200); i++) {
-    const weight = weights[i % weights.length] as ops.Tensor;
-    const started = performance.now();
-    ops.scope(() => product(weight).dataSync());
-    if (i > 0) least = Math.min(least, performance.now() - started);
-  }
-  return least;
 }

@@ -5,6 +5,7 @@ import { toyBatch, toyModel } from "@deft-js/testkit";
 import { useBackend } from "@deft-js/tensor";
 import "@tensorflow/tfjs-backend-cpu";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { largestWinning } from "../src/break-even.ts";
 import { breakEvenOf, sparseExecution, thresholdExecution, topKExecution } from "../src/index.ts";
 
 const ALWAYS = [{ rows: 1, density: 1 }];
@@ -128,7 +129,7 @@ test.skipIf(BACKENDS.length < 2)("measured break-even points are used and report
   installed.uninstall();
   const measured = await sparseExecution().install(model, context);
   const points = (measured.report()["breakEven"] as Record<string, { rows: number; density: number }[]>)["1024x64"];
-  expect(points?.map(({ rows }) => rows)).toEqual([1, 8, 64, 512]);
+  expect(points?.map(({ rows }) => rows)).toEqual([1, 8, 32, 128, 512]);
   expect(points?.every(({ density }) => density >= 0 && density <= 0.95)).toBe(true);
 });
 
@@ -145,4 +146,16 @@ test("what it lacks is named", async () => {
   await expect(Promise.resolve().then(() => thresholdExecution().install(model, { rng: context.rng }))).rejects.toMatchObject({ code: "execution.calibration" });
   expect(() => thresholdExecution({ density: 0 })).toThrow(expect.objectContaining({ code: "options.invalid" }));
   expect(() => sparseExecution({ layers: "(" })).toThrow(expect.objectContaining({ code: "options.invalid" }));
+});
+
+test("the break-even point is the largest density at which skipping was seen to win", () => {
+  expect(largestWinning((density) => 0.1 + 2 * density)).toBeCloseTo(0.45, 2); // 0.1 + 2d = 1
+  expect(largestWinning(() => 1.01)).toBe(0);
+  expect(largestWinning((density) => 0.4 * density)).toBe(0.95);
+  const curved = (density: number): number => 0.2 + 8 * density ** 2; // 1 at 0.3162
+  expect(curved(largestWinning(curved))).toBeLessThanOrEqual(1);
+  expect(largestWinning(curved)).toBeGreaterThan(0.29);
+  const jumping = (density: number): number => (density > 0.1 ? 1.2 : 0.3); // wins at 0.02, loses wherever the line points
+  expect(largestWinning(jumping)).toBeLessThanOrEqual(0.1);
+  expect(largestWinning(jumping)).toBeGreaterThanOrEqual(0.02);
 });

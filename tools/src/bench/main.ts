@@ -3,7 +3,8 @@
  * inference of the real model and method plugins beside PyTorch in one run, in turns; minima over all repetitions. A row is
  * `{name, ours_ms, peer_ms, ratio}`, ratio = ours / peer, smaller is better; with `--profile` no peer runs and each case prints the time of its
  * kernels instead. `--suite quantization` times quantized linear layers, `--suite sparse` down-projections that skip
- * inactive neurons, always (`sparse-down`) and as the execution `sparse` chooses (`sparse-exec`); the peer of both is our own dense layer.
+ * inactive neurons, always (`sparse-down`) and as the execution `sparse` chooses (`sparse-exec`); the peer of both is our own dense layer. `--suite linear` times dense linear
+ * layers beside the matrix library's bare product.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -12,6 +13,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startKernel } from "../kernel.ts";
 import { CASES, type BenchCase } from "./cases.ts";
+import { linearRows, type LinearRow } from "./linear.ts";
 import { quantizationRows, type QuantizationRow } from "./quantization.ts";
 import { sparseRows, type SparseRow } from "./sparse.ts";
 
@@ -102,6 +104,16 @@ async function skippingSuite(): Promise<SparseRow[]> {
   return rows;
 }
 
+async function linearSuite(): Promise<LinearRow[]> {
+  await startKernel(args.backend);
+  const rows: LinearRow[] = [];
+  for (const row of linearRows(args.only === undefined ? undefined : new RegExp(args.only))) {
+    rows.push(row);
+    console.log(`${row.name.padEnd(36)} layer ${row.ours_ms.toFixed(4).padStart(9)} ms  library ${row.peer_ms.toFixed(4).padStart(9)} ms  ${(100 / row.ratio).toFixed(0)} % of its speed`);
+  }
+  return rows;
+}
+
 function trainingSuite(): Row[] {
   const wanted = CASES.filter(({ name }) => args.only === undefined || new RegExp(args.only).test(name));
   if (!args.profile) return wanted.map(shown);
@@ -115,7 +127,7 @@ function shown(one: BenchCase): Row {
   return row;
 }
 
-const SUITES: Readonly<Record<string, () => readonly object[] | Promise<readonly object[]>>> = { training: trainingSuite, quantization: quantizationSuite, sparse: skippingSuite };
+const SUITES: Readonly<Record<string, () => readonly object[] | Promise<readonly object[]>>> = { training: trainingSuite, quantization: quantizationSuite, sparse: skippingSuite, linear: linearSuite };
 const suite = SUITES[args.suite];
 if (suite === undefined) throw new Error(`bench: --suite must be one of ${Object.keys(SUITES).join(", ")}, got ${args.suite}.`);
 const rows = await suite();

@@ -151,9 +151,10 @@ function checkShape(who: string, spec: ParameterSpec, source: TensorSource, file
 /** Values in held layout, from a stream of the parameter's own, so that they do not depend on what else is initialised. */
 function initialValues({ name, shape, initial }: ParameterSpec, rng: Rng): Float32Array {
   const size = shape.reduce((n, d) => n * d, 1);
-  if (initial === "zeros") return new Float32Array(size);
-  if (initial === "ones") return new Float32Array(size).fill(1);
-  const values = rng.fork(name).normals(size, initial.normal);
+  const values = hostArray(size);
+  if (initial === "zeros") return values.fill(0);
+  if (initial === "ones") return values.fill(1);
+  rng.fork(name).normals(size, initial.normal, values);
   const width = size / (shape[0] ?? 1);
   if (initial.zeroRow !== undefined) values.fill(0, initial.zeroRow * width, (initial.zeroRow + 1) * width);
   return values;

@@ -44,6 +44,11 @@ struct ActiveRow {
 };
 // Entries that a list has room for beyond those that it may hold.
 constexpr i64 LIST_OVERHANG = 16;
+// A part of W where it lies.
+struct Panel {
+  const float* data;
+  i64 ld, rows, columns;
+};
 // Columns of a tile of W.
 constexpr i64 SPARSE_COLUMNS = 64;
 
@@ -82,11 +87,13 @@ struct Kernels {
   // quantized.cpp
   void (*quantized_block)(const QuantizedMatrix&, i64 row_begin, i64 row_end, i64 column_begin, i64 column_end, float* out);  // one thread
   bool (*quantized_few_rows)(const QuantizedMatrix&, const float* x, const float* bias, float* y, i64 rows);  // false: not for this shape
-  // sparse.cpp, one thread: entries with |x| > threshold; y[r] = start + Σ value·w[at] with w in memory, or in a tile that lies together
+  // sparse.cpp, one thread: entries with |x| > threshold; y[r] = start + Σ value·w[at] with w in memory, or in a tile that lies together while `next` is
+  // fetched
   i64 (*count_active)(const float* x, i64 n, float threshold);
   i64 (*list_active)(const float* x, i64 n, float threshold, i32* at, float* value);
   void (*sparse_few)(const ActiveRow* rows, i64 count, const float* w, i64 ldw, i64 columns, const float* bias, float* y, i64 ldy);
-  void (*sparse_tile)(const ActiveRow* rows, i64 count, const float* tile, i64 columns, const float* start, i64 ld_start, float* y, i64 ldy);
+  void (*copy_panel)(const Panel&, float* tile);
+  void (*sparse_tile)(const ActiveRow* rows, i64 count, const float* tile, i64 columns, const float* start, i64 ld_start, float* y, i64 ldy, const Panel& next);
   // selected.cpp, one thread: y[at[i]·ldy] = start + w·x[at[i]] over n entries, for the `count` rows of x that `at` names
   void (*selected_rows)(const float* w, const float* x, i64 n, const i32* at, i64 count, float start, float* y, i64 ldy);
 };

@@ -1,5 +1,6 @@
 // Products that skip zeros: what is not skipped is listed, and the rows of W that a list names are added up.
 #include <cmath>
+#include <type_traits>
 #ifdef __AVX2__
 #include <immintrin.h>
 #endif
@@ -27,33 +28,56 @@ inline u32 active_lanes(const float* x, float threshold) {
 }
 #endif
 
-// N vectors of a row of y, kept in registers while its list is walked; they start from `from_here`, or from 0. AHEAD > 0: rows of W are
-// fetched from memory so many entries early.
-template <int N, int AHEAD, class Lanes>
-inline void gather(const ActiveRow& row, const float* w, i64 ldw, const float* from_here, float* y, Lanes lanes) {
+// Fetches the rows of W that a list names from memory, AHEAD entries early.
+template <int AHEAD>
+struct FetchNamed {
+  template <int N>
+  inline void step(const ActiveRow& row, const float* w, i64 ldw, i64 q) const {
+    const char* next = reinterpret_cast<const char*>(w + row.at[q + AHEAD < row.count ? q + AHEAD : q] * ldw);
+    for (int i = 0; i < N * BYTES; i += 64) __builtin_prefetch(next + i);
+  }
+};
+
+// Fetches a panel of W into the second cache, `rate` lines with each entry.
+struct FetchPanel {
+  const float* at;
+  i64 ld, left, rate;
+  FetchPanel(const Panel& next, i64 entries) : at(next.data), ld(next.ld), left(next.rows * LINES), rate(left / larger(1, entries) + 1) {}
+  template <int N>
+  inline void step(const ActiveRow&, const float*, i64, i64) {
+    for (i64 i = 0; i < rate && left > 0; ++i) {
+      __builtin_prefetch(at, 0, 2);
+      at += LINE;
+      if (--left % LINES == 0) at += ld - SPARSE_COLUMNS;
+    }
+  }
+ private:
+  static constexpr i64 LINE = 16, LINES = SPARSE_COLUMNS / LINE;
+};
+
+// N vectors of a row of y, kept in registers while its list is walked; they start from `from_here`, or from 0.
+template <int N, class Fetch, class Lanes>
+inline void gather(const ActiveRow& row, const float* w, i64 ldw, const float* from_here, float* y, Fetch& fetch, Lanes lanes) {
   vf s[N];
   for (int i = 0; i < N; ++i) s[i] = from_here ? lanes.load(from_here + i * W) : vf{};
   for (i64 q = 0; q < row.count; ++q) {
     const float* from = w + row.at[q] * ldw;
     const vf v = splat(row.value[q]);
-    if (AHEAD > 0) {
-      const float* next = w + row.at[q + AHEAD < row.count ? q + AHEAD : q] * ldw;
-      for (int i = 0; i < N * BYTES; i += 64) __builtin_prefetch(reinterpret_cast<const char*>(next) + i);
-    }
+    fetch.template step<N>(row, w, ldw, q);
 #pragma GCC unroll 12
     for (int i = 0; i < N; ++i) s[i] += v * lanes.load(from + i * W);
   }
   for (int i = 0; i < N; ++i) lanes.store(y + i * W, s[i]);
 }
 
-template <int AHEAD>
-inline void gather_columns(const ActiveRow& row, const float* w, i64 ldw, i64 columns, const float* start, float* y) {
+template <class Fetch>
+inline void gather_columns(const ActiveRow& row, const float* w, i64 ldw, i64 columns, const float* start, float* y, Fetch& fetch) {
   i64 c = 0;
   const auto from = [&](i64 at) { return start ? start + at : nullptr; };
-  for (; c + 12 * W <= columns; c += 12 * W) gather<12, AHEAD>(row, w + c, ldw, from(c), y + c, Whole{});
-  for (; c + 4 * W <= columns; c += 4 * W) gather<4, AHEAD>(row, w + c, ldw, from(c), y + c, Whole{});
-  for (; c + W <= columns; c += W) gather<1, AHEAD>(row, w + c, ldw, from(c), y + c, Whole{});
-  if (c < columns) gather<1, 0>(row, w + c, ldw, from(c), y + c, Tail{static_cast<int>(columns - c)});
+  for (; c + 12 * W <= columns; c += 12 * W) gather<12>(row, w + c, ldw, from(c), y + c, fetch, Whole{});
+  for (; c + 4 * W <= columns; c += 4 * W) gather<4>(row, w + c, ldw, from(c), y + c, fetch, Whole{});
+  for (; c + W <= columns; c += W) gather<1>(row, w + c, ldw, from(c), y + c, fetch, Whole{});
+  if (c < columns) gather<1>(row, w + c, ldw, from(c), y + c, fetch, Tail{static_cast<int>(columns - c)});
 }
 
 }  // namespace
@@ -95,12 +119,26 @@ i64 list_active(const float* x, i64 n, float threshold, i32* at, float* value) {
 }
 
 void sparse_few(const ActiveRow* rows, i64 count, const float* w, i64 ldw, i64 columns, const float* bias, float* y, i64 ldy) {
-  constexpr int ONE_TRIP = 6;  // entries in about the time of a trip to memory
-  for (i64 r = 0; r < count; ++r) gather_columns<ONE_TRIP>(rows[r], w, ldw, columns, bias, y + r * ldy);
+  FetchNamed<6> fetch;  // that many entries take about the time of a trip to memory
+  for (i64 r = 0; r < count; ++r) gather_columns(rows[r], w, ldw, columns, bias, y + r * ldy, fetch);
 }
 
-void sparse_tile(const ActiveRow* rows, i64 count, const float* tile, i64 columns, const float* start, i64 ld_start, float* y, i64 ldy) {
-  for (i64 r = 0; r < count; ++r) gather_columns<0>(rows[r], tile, SPARSE_COLUMNS, columns, start ? start + r * ld_start : nullptr, y + r * ldy);
+void copy_panel(const Panel& panel, float* tile) {
+  const auto copy = [&](auto columns) {
+    for (i64 k = 0; k < panel.rows; ++k) {
+      const float* from = panel.data + k * panel.ld;
+      each(0, columns, [&](i64 c, auto lanes) { lanes.store(tile + k * SPARSE_COLUMNS + c, lanes.load(from + c)); });
+    }
+  };
+  if (panel.columns == SPARSE_COLUMNS) copy(std::integral_constant<i64, SPARSE_COLUMNS>{});  // a known width leaves loads and stores alone
+  else copy(panel.columns);
+}
+
+void sparse_tile(const ActiveRow* rows, i64 count, const float* tile, i64 columns, const float* start, i64 ld_start, float* y, i64 ldy, const Panel& next) {
+  i64 entries = 0;
+  for (i64 r = 0; r < count; ++r) entries += rows[r].count;
+  FetchPanel fetch(next, entries);
+  for (i64 r = 0; r < count; ++r) gather_columns(rows[r], tile, SPARSE_COLUMNS, columns, start ? start + r * ld_start : nullptr, y + r * ldy, fetch);
 }
 
 }  // namespace DEFT_ISA

@@ -67,6 +67,6 @@ struct Door {
 };
 void open_door(napi_env env, napi_value exports, const Door& door);
 
-extern const Door linear_doors[], pointwise_doors[], norm_doors[], attention_doors[], array_doors[], quantized_doors[], sparse_doors[], selected_doors[], pool_doors[];
+extern const Door linear_doors[], pointwise_doors[], norm_doors[], attention_doors[], array_doors[], quantized_doors[], skipping_doors[], pool_doors[];
 
 }  // namespace deft

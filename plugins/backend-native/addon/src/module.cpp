@@ -81,7 +81,7 @@ const Door pool_doors[] = {{"configure", configure, false}, {"describe", describ
 
 NAPI_MODULE_INIT() {
   using namespace deft;
-  for (const Door* doors : {linear_doors, pointwise_doors, norm_doors, attention_doors, array_doors, quantized_doors, sparse_doors, selected_doors, pool_doors}) {
+  for (const Door* doors : {linear_doors, pointwise_doors, norm_doors, attention_doors, array_doors, quantized_doors, skipping_doors, pool_doors}) {
     for (const Door* door = doors; door->name; ++door) open_door(env, exports, *door);
   }
   return exports;

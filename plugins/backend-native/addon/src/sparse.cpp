@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -18,10 +17,10 @@ namespace {
 constexpr double FEW_USES = 2;
 // Rows whose lists are held at a time.
 constexpr i64 BLOCK = 1024;
-// Rows of a tile of W, which stays in half of a core's second cache.
-constexpr i64 TILE = 1024;
-// Rows that are looked at before all are: their count says whether skipping is far from paying.
-constexpr i64 SAMPLE = 16;
+// Rows of a tile of W: 64 KiB, as much as is fetched meanwhile for the next one, and the rows' part of y stay in a core's second cache.
+constexpr i64 TILE = 256;
+// Rows whose count settles whether skipping pays; a later count of all ends it when they were no fair sample.
+constexpr i64 SAMPLE = 32;
 constexpr double FAR = 1.25;
 
 // The threshold of one row: the least float below its keep-th largest magnitude, where that is above the given one.
@@ -99,19 +98,24 @@ void multiply_few(const SparseLinear& s, const Block& block) {
   });
 }
 
-// A tile of a panel of W is copied so that it lies together, and stays in the cache while all rows gather from it.
+// A tile of a panel of W is copied so that it lies together, and stays in the cache while all rows gather from it; the next one is fetched meanwhile.
 void multiply_panels(const SparseLinear& s, const Block& block) {
   const i64 panels = (s.d_out + SPARSE_COLUMNS - 1) / SPARSE_COLUMNS, tiles = block.tiles(s.d_in);
   base::parallel(panels, block.total * SPARSE_COLUMNS, [&](i64 begin, i64 end) {
     float* tile = scratch(block.tile * SPARSE_COLUMNS, 1);
+    const auto panel = [&](i64 i) -> Panel {
+      if (i == end * tiles) return {};
+      const i64 c = i / tiles * SPARSE_COLUMNS, from = i % tiles * block.tile;
+      return {s.w.data + from * s.d_out + c, s.d_out, smaller(block.tile, s.d_in - from), smaller(SPARSE_COLUMNS, s.d_out - c)};
+    };
     for (i64 i = begin * tiles; i < end * tiles; ++i) {
-      const i64 c = i / tiles * SPARSE_COLUMNS, columns = smaller(SPARSE_COLUMNS, s.d_out - c);
-      const i64 from = i % tiles * block.tile, depth = smaller(block.tile, s.d_in - from);
-      for (i64 k = 0; k < depth; ++k) std::memcpy(tile + k * SPARSE_COLUMNS, s.w.data + (from + k) * s.d_out + c, static_cast<std::size_t>(columns) * sizeof(float));
+      const i64 c = i / tiles * SPARSE_COLUMNS;
+      const Panel here = panel(i);
+      kernels().copy_panel(here, tile);
       float* y = s.y + block.first * s.d_out + c;
       const bool first = i % tiles == 0;
       const float* start = !first ? y : s.bias ? s.bias + c : nullptr;
-      kernels().sparse_tile(block.rows + i % tiles * block.count, block.count, tile, columns, start, first ? 0 : s.d_out, y, s.d_out);
+      kernels().sparse_tile(block.rows + i % tiles * block.count, block.count, tile, here.columns, start, first ? 0 : s.d_out, y, s.d_out, panel(i + 1));
     }
   });
 }
@@ -122,7 +126,7 @@ SparseDecision sparse_linear(const SparseLinear& s) {
   if (s.rows == 0) return {0, false};
   const bool readable = s.w.data && !s.w.transposed;
   double density = sampled_density(s);
-  if (!readable || density > FAR * s.break_even) {
+  if (!readable || density > s.break_even) {
     multiply_densely(s);
     return {density, false};
   }
@@ -144,7 +148,7 @@ SparseDecision sparse_linear(const SparseLinear& s) {
     list_rows(s, block, at, value);
     all += block.total;
     density = static_cast<double>(all) / static_cast<double>((block.first + block.count) * s.d_in);
-    if (density > s.break_even) {
+    if (density > FAR * s.break_even) {
       multiply_densely(s);
       return {density, false};
     }
