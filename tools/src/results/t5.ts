@@ -5,23 +5,23 @@
 import { join, resolve } from "node:path";
 import { change, markdown, measureRows, options, percent, SHARED, sst2, type Content, type Rows } from "./rows.ts";
 
-/** The methods, and the decoder's weight in the density loss: an adapter has few parameters before the decoder's activations. */
+/** The methods, the rate at which each learns, and the decoder's weight in the density loss: an adapter has few parameters before the decoder's activations. */
 const METHODS = {
-  LoRA: { peft: { lora: { rank: 16, alpha: 32, target: "\\.(q|k|v|o|wi|wo)$" } }, decoderWeight: 1 },
-  adapter: { peft: { adapter: { placement: "houlsby", reductionFactor: 4 } }, decoderWeight: 4 },
+  LoRA: { peft: { lora: { rank: 16, alpha: 32, target: "\\.(q|k|v|o|wi|wo)$" } }, learningRate: 1e-3, decoderWeight: 1 },
+  adapter: { peft: { adapter: { placement: "houlsby", reductionFactor: 4 } }, learningRate: 3e-3, decoderWeight: 2 },
 } as const;
 
 /** The density loss comes in once the task is learned. */
 const DENSITY = { weight: { kind: "linear", from: 0, to: 1, start: 0.4, end: 0.5 }, epsilon: 1e-4 } as const;
 
 const TASKS = {
-  "SST-2": { task: sst2({ format: "text-to-text" }), epochs: 3, batchSize: 32, learningRate: 1e-3, shown: ["accuracy"] },
-  SQuAD: { task: { squad: { train: join(resolve(options.data), "squad2.subset.json"), evaluationFraction: 0.34 } }, epochs: 6, batchSize: 16, learningRate: 1e-3, shown: ["exactMatch", "f1"] },
+  "SST-2": { task: sst2({ format: "text-to-text" }), epochs: 3, batchSize: 32, shown: ["accuracy"] },
+  SQuAD: { task: { squad: { train: join(resolve(options.data), "squad2.subset.json"), evaluationFraction: 0.34 } }, epochs: 6, batchSize: 16, shown: ["exactMatch", "f1"] },
 } as const;
 
 function recipe(task: keyof typeof TASKS, method: keyof typeof METHODS, density: boolean): Content {
-  const { peft, decoderWeight } = METHODS[method];
-  const { task: data, epochs, batchSize, learningRate } = TASKS[task];
+  const { peft, learningRate, decoderWeight } = METHODS[method];
+  const { task: data, epochs, batchSize } = TASKS[task];
   const finetune = {
     task: data, peft, losses: density ? [{ density: { ...DENSITY, decoderWeight } }] : [], optimizer: { adamw: { learningRate, warmupRatio: 0.06 } }, clipNorm: 1, dropout: false, epochs, batchSize, evaluateEvery: "never",
   };

@@ -1,5 +1,5 @@
 import { batchTensors, DeftError, EXECUTION, formOf, generate, type HostBatch, type Model, type Split } from "@deft-js/core";
-import { profileKernels, profileTable, readAsync, Rng, scope } from "@deft-js/tensor";
+import { profileKernels, profileTable, readAsync, reshape, Rng, scope, slice } from "@deft-js/tensor";
 import { benchTask, measureQuality, openBenchTask, rowsOf, type BenchTask, type Quality } from "./bench-quality.ts";
 import { kernelFor, loadCheckpoint, type CheckpointRequest } from "./checkpoint.ts";
 import { maxLengthFor } from "./texts.ts";
@@ -58,7 +58,7 @@ const WARM_UP = 2;
 const SEED = 1;
 
 /**
- * Loads a checkpoint as one variant and times it: the minimum over repetitions of a forward pass whose logits are read, and of greedy generation without
+ * Loads a checkpoint as one variant and times it: the minimum over repetitions of a forward pass until its last logit is read, and of greedy generation without
  * an end token.
  * @throws DeftError what loading, the back-end and the execution throw; `options.invalid` when the rows are longer than the model's positions
  */
@@ -94,12 +94,16 @@ async function timesOf(model: Model, host: HostBatch, { iters, tokens }: BenchSe
   return { batch: host.size, ms, tokensPerSecond: (1000 * tokens * host.size) / generation };
 }
 
+/** A forward pass, until its last logit is there: to copy all of a language model's would take longer than to compute them. */
 async function forward(model: Model, host: HostBatch): Promise<void> {
-  const logits = scope(() => model.forward(batchTensors(host)).logits);
+  const last = scope(() => {
+    const { logits } = model.forward(batchTensors(host));
+    return slice(reshape(logits, [logits.size]), [logits.size - 1], [1]);
+  });
   try {
-    await readAsync(logits);
+    await readAsync(last);
   } finally {
-    logits.dispose();
+    last.dispose();
   }
 }
 
