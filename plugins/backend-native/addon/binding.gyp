@@ -6,7 +6,7 @@
     "sanitize%": "",
     "x86%": "<!(node -p \"process.arch === 'x64' ? 1 : 0\")",
     "kernels": [
-      "isa/activation.cpp", "isa/density.cpp", "isa/norm.cpp", "isa/attention.cpp", "isa/softmax.cpp",
+      "isa/activation.cpp", "isa/low_rank.cpp", "isa/density.cpp", "isa/norm.cpp", "isa/attention.cpp", "isa/softmax.cpp",
       "isa/reduce.cpp", "isa/elementwise.cpp", "isa/update.cpp", "isa/quantized.cpp", "isa/sparse.cpp", "isa/selected.cpp", "isa/table.cpp"
     ]
   },

@@ -3,6 +3,9 @@ import { adamW, batchTensors, generate, LOSS_TERM, MODEL_FAMILY, ops, PEFT_METHO
 import { startKernel } from "../kernel.ts";
 import { SIZES, TARGET, type BenchCase } from "./cases.ts";
 
+/** Milliseconds before the first step that counts, two steps at least: the engine compiles what it has seen often. */
+const WARM_UP = 2000;
+
 /** A case with how it is run. */
 type Work = BenchCase & { readonly iters: number; readonly backend: string; readonly profile?: boolean };
 
@@ -43,11 +46,13 @@ function repeated(kernel: Kernel, model: Model, work: Work): () => Promise<unkno
 const work = JSON.parse(process.argv[2] ?? "{}") as Work;
 const { kernel } = await startKernel(work.backend, work.bf16 === true ? { precision: "bf16" } : {});
 const step = repeated(kernel, await buildModel(kernel, work), work);
+const began = performance.now();
+for (let i = 0; i < 2 || performance.now() - began < WARM_UP; i++) await step();
 const times: number[] = [];
-for (let i = 0; i < work.iters + 2; i++) {
+for (let i = 0; i < work.iters; i++) {
   const started = performance.now();
   await step();
-  if (i >= 2) times.push(performance.now() - started);
+  times.push(performance.now() - started);
 }
 if (work.profile === true) console.log(`${work.name}, one step of ${work.backend}\n${ops.profileTable(await ops.profileKernels(step))}`);
 times.sort((a, b) => a - b);

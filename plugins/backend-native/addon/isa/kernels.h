@@ -49,6 +49,8 @@ struct Panel {
   const float* data;
   i64 ld, rows, columns;
 };
+// Lanes of the widest vectors.
+constexpr i64 WIDEST = 16;
 // Columns of a tile of W.
 constexpr i64 SPARSE_COLUMNS = 64;
 
@@ -68,6 +70,11 @@ struct Kernels {
   // attention.cpp
   void (*attention)(const AttentionShape&, const AttentionInput&, float* context, float* log_sum);
   void (*attention_gradient)(const AttentionShape&, const AttentionInput&, const AttentionGradientInput&);
+  // low_rank.cpp, one thread: out [rows, rank] = s·m·F with F [n, rank] in rows of ld_factor, a multiple of WIDEST; y [rows, n] = start + s·k·F with F [rank, n], start may
+  // be null; sum [rank, n] += kᵀ·m
+  void (*project)(const float* m, const float* factor, i64 ld_factor, float scale, float* out, i64 rows, i64 n, i64 rank);
+  void (*expand)(const float* coefficient, const float* factor, const float* start, float scale, float* y, i64 rows, i64 n, i64 rank);
+  void (*add_outer)(const float* coefficient, const float* m, float* sum, i64 rows, i64 n, i64 rank);
   // softmax.cpp
   void (*softmax)(const float* x, float* y, i64 rows, i64 n);
   void (*cross_entropy)(const float* logits, const i32* labels, i32 ignore, float* loss, float* log_sum, i64 rows, i64 n);

@@ -16,6 +16,9 @@ void norm_gradient(bool, const float*, const float*, const float*, const float*,
 void norm_parameter_gradient(const float*, const float*, const float*, const float*, float*, float*, i64, i64);
 void attention(const AttentionShape&, const AttentionInput&, float*, float*);
 void attention_gradient(const AttentionShape&, const AttentionInput&, const AttentionGradientInput&);
+void project(const float*, const float*, i64, float, float*, i64, i64, i64);
+void expand(const float*, const float*, const float*, float, float*, i64, i64, i64);
+void add_outer(const float*, const float*, float*, i64, i64, i64);
 void softmax(const float*, float*, i64, i64);
 void cross_entropy(const float*, const i32*, i32, float*, float*, i64, i64);
 void cross_entropy_gradient(const float*, const i32*, const float*, float, i32, float*, i64, i64);

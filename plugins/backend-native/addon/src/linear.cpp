@@ -19,6 +19,24 @@ bool by_rows(i64 rows, F f) {
   base::parallel(threads, base::GRAIN, [&](i64 begin, i64 end) { f(rows * begin / threads, rows * end / threads); });
   return true;
 }
+
+i64 padded(i64 rank) { return (rank + WIDEST - 1) / WIDEST * WIDEST; }
+
+// out [n, padded(rank)] = a matrix with these strides, zeros behind its columns
+void pad_columns(const float* from, i64 row, i64 column, float* out, i64 n, i64 rank) {
+  const i64 ld = padded(rank);
+  for (i64 i = 0; i < n; ++i)
+    for (i64 j = 0; j < ld; ++j) out[i * ld + j] = j < rank ? from[i * row + j * column] : 0.f;
+}
+
+// Calls f(row, count) on blocks of rows, whose operands stay in a core's caches from one small product to the next.
+template <class F>
+void by_blocks(i64 rows, i64 work, F f) {
+  const i64 block = 32;
+  base::parallel((rows + block - 1) / block, block * work, [&](i64 begin, i64 end) {
+    for (i64 r = begin * block; r < smaller(rows, end * block); r += block) f(r, smaller(block, rows - r));
+  });
+}
 }  // namespace
 
 void linear(Activation kind, const float* x, const Weight& w, const float* bias, float* y, float* pre, i64 rows, i64 d_in, i64 d_out) {
@@ -58,22 +76,36 @@ void linear_weight_gradient(const float* x, const float* dy, bool transposed, fl
 }
 
 void low_rank(const float* x, const float* base, const float* down, const float* up, float scale, float* y, float* xa, i64 rows, i64 d_in, i64 d_out, i64 rank) {
-  const i64 block = 128;  // a block of base stays in the cache between its copy and the product's addition
-  deft::base::parallel((rows + block - 1) / block, block * (d_in + d_out), [&](i64 begin, i64 end) {
-    for (i64 r = begin * block; r < smaller(rows, end * block); r += block) {
-      const i64 n = smaller(block, rows - r);
-      gemm_here(false, false, n, rank, d_in, 1, x + r * d_in, d_in, down, rank, 0, xa + r * rank, rank);
-      std::memcpy(y + r * d_out, base + r * d_out, static_cast<std::size_t>(n * d_out) * sizeof(float));
-      gemm_here(false, false, n, d_out, rank, scale, xa + r * rank, rank, up, d_out, 1, y + r * d_out, d_out);
-    }
+  const i64 ld = padded(rank);
+  float* wide_down = scratch(d_in * ld);
+  pad_columns(down, rank, 1, wide_down, d_in, rank);
+  by_blocks(rows, rank * (d_in + d_out), [&](i64 r, i64 n) {
+    kernels().project(x + r * d_in, wide_down, ld, 1, xa + r * rank, n, d_in, rank);
+    kernels().expand(xa + r * rank, up, base + r * d_out, scale, y + r * d_out, n, d_out, rank);
   });
 }
 
 void low_rank_gradient(const LowRankGradient& g, i64 rows, i64 d_in, i64 d_out, i64 rank) {
-  gemm(false, true, rows, rank, d_out, g.scale, g.dy, d_out, g.up, d_out, 0, g.dxa, rank);       // s·dy·Bᵀ
-  gemm(true, false, rank, d_out, rows, g.scale, g.xa, rank, g.dy, d_out, 0, g.dup, d_out);       // s·(x·A)ᵀ·dy
-  gemm(true, false, d_in, rank, rows, 1, g.x, d_in, g.dxa, rank, 0, g.ddown, rank);              // xᵀ·(s·dy·Bᵀ)
-  if (g.dx) gemm(false, true, rows, d_in, rank, 1, g.dxa, rank, g.down, rank, 0, g.dx, d_in);    // (s·dy·Bᵀ)·Aᵀ
+  const i64 ld = padded(rank), threads = thread_count(), sums = rank * (d_in + d_out);
+  float* wide_up = scratch(d_out * ld + rank * d_in + threads * sums);
+  float *down = wide_up + d_out * ld, *partial = down + rank * d_in;  // Aᵀ; then each thread's sums of dB [rank, dOut] and dAᵀ [rank, dIn]
+  pad_columns(g.up, 1, d_out, wide_up, d_out, rank);
+  for (i64 j = 0; j < rank; ++j)
+    for (i64 i = 0; i < d_in; ++i) down[j * d_in + i] = g.down[i * rank + j];
+  std::memset(partial, 0, static_cast<std::size_t>(threads * sums) * sizeof(float));
+  by_blocks(rows, 2 * sums, [&](i64 r, i64 n) {
+    float *dup = partial + omp_get_thread_num() * sums, *ddown = dup + rank * d_out;
+    const float *x = g.x + r * d_in, *dy = g.dy + r * d_out;
+    float* dxa = g.dxa + r * rank;
+    kernels().project(dy, wide_up, ld, g.scale, dxa, n, d_out, rank);                             // s·dy·Bᵀ
+    kernels().add_outer(g.xa + r * rank, dy, dup, n, d_out, rank);                                // (x·A)ᵀ·dy
+    kernels().add_outer(dxa, x, ddown, n, d_in, rank);                                            // (s·dy·Bᵀ)ᵀ·x
+    if (g.dx) kernels().expand(dxa, down, nullptr, 1, g.dx + r * d_in, n, d_in, rank);            // (s·dy·Bᵀ)·Aᵀ
+  });
+  for (i64 t = 1; t < threads; ++t) kernels().accumulate(partial, partial + t * sums, sums);
+  for (i64 i = 0; i < rank * d_out; ++i) g.dup[i] = g.scale * partial[i];
+  for (i64 j = 0; j < rank; ++j)
+    for (i64 i = 0; i < d_in; ++i) g.ddown[i * rank + j] = partial[rank * d_out + j * d_in + i];
 }
 
 void multiply_batch(bool ta, bool tb, i64 batch, i64 m, i64 n, i64 k, const float* a, bool share_a, const float* b, bool share_b, float* y) {
