@@ -3,13 +3,13 @@ import type { BreakEvenPoint } from "./options.ts";
 import { timeInTurns } from "./time-in-turns.ts";
 
 /** Tokens in a product at which the break-even point is measured. */
-const ROWS = [1, 8, 32, 128, 512] as const;
+const ROWS = [512, 128, 32, 8, 1] as const;
 /** Densities that the search for a break-even point starts from, and the largest that it tries. */
 const [LOW, HIGH, MOST] = [0.02, 0.3, 0.95] as const;
 /** Skipping must win by this factor, so that an error of the measurement does not make it lose. */
-const MARGIN = 0.95;
-/** The search ends at a density where skipping takes at least so much of what it may take, or after so many steps. */
-const [CLOSE, STEPS] = [0.95, 3] as const;
+const MARGIN = 0.9;
+/** The search ends at a density where skipping takes at least so much of what it may take, or after so many steps; it aims in between, and lower after each density that lost. */
+const [CLOSE, AIM, LOWER, STEPS] = [0.93, 0.97, 0.1, 4] as const;
 /** Tokens from which on a product is bound by arithmetic, so that one matrix stands for all; below, matrices of so many bytes are gone through in turn, at least two. */
 const [BOUND_BY_ARITHMETIC, ROTATED_BYTES] = [64, 128 << 20] as const;
 /** Of one density. */
@@ -54,7 +54,7 @@ export const SKIPPING_OUTPUTS: SkippingProduct = {
 };
 
 /**
- * Measures the break-even points of a shape: looks for the largest density at which the skipping product takes at most 0.95 of the dense one's time, by false position; only a density
+ * Measures the break-even points of a shape: looks for the largest density at which the skipping product takes at most 0.9 of the dense one's time, by false position; only a density
  * at which that was measured is taken. The matrices are gone through in turn, so that none is warm in the cache when there are several. 0 throughout where the back-end does not skip.
  * @param weights frozen matrices of one shape, as the product takes them
  */
@@ -62,7 +62,8 @@ export function measureBreakEven(weights: readonly ops.Tensor[], product: Skippi
   const [first] = weights;
   if (first === undefined || !skips(first, product)) return [{ rows: 1, density: 0 }];
   const rotated = weights.slice(0, Math.max(2, Math.ceil(ROTATED_BYTES / (4 * first.size))));
-  return ROWS.map((rows) => ({ rows, density: breakEvenAt(rows, rows < BOUND_BY_ARITHMETIC ? rotated : [first], product) }));
+  // the most tokens first: when the shortest calls are timed, the engine has compiled what they run
+  return ROWS.map((rows) => ({ rows, density: breakEvenAt(rows, rows < BOUND_BY_ARITHMETIC ? rotated : [first], product) })).reverse();
 }
 
 function breakEvenAt(rows: number, weights: readonly ops.Tensor[], product: SkippingProduct): number {
@@ -86,10 +87,11 @@ export function largestWinning(shareAt: (density: number) => number): number {
   if (wins.share > 1) return 0;
   let other = tried(HIGH);
   if (other.share <= 1) [wins, other] = [other, wins];
-  for (let step = 0; step < STEPS && wins.share < CLOSE && wins.density < MOST; step++) {
+  let aim: number = AIM;
+  for (let step = 0; step < STEPS && wins.share < CLOSE && wins.share < aim && wins.density < MOST; step++) {
     const slope = Math.max((other.share - wins.share) / (other.density - wins.density), 1e-9);
-    const found = tried(Math.min(MOST, wins.density + (1 - wins.share) / slope));
-    if (found.share > 1) other = found;
+    const found = tried(Math.min(MOST, wins.density + (aim - wins.share) / slope));
+    if (found.share > 1) [other, aim] = [found, aim - LOWER];
     else [wins, other] = [found, other.share > 1 ? other : wins];
   }
   return Math.floor(1000 * wins.density) / 1000;

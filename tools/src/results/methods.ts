@@ -26,6 +26,9 @@ const METHODS: Readonly<Record<string, { readonly peft: Readonly<Record<string, 
   "Prefix tuning": { peft: { prefix: { virtualTokens: 10 } }, learningRate: 1e-2 },
 };
 
+/** ε of the density loss, which counts what is above √ε softly. gelu_new has no exact zeros at these values: there ε is as wide as what is reported, the share |a| > √ε. */
+const epsilonOf = (architecture: string): number => (SMALL_MODELS[architecture]?.gated === true ? 1e-2 : 1e-4);
+
 /** A task of an architecture: a head classifies, a language model generates a word. */
 function taskOf(architecture: string, folder: string): Readonly<Record<string, unknown>> {
   const { words } = SMALL_MODELS[architecture] as (typeof SMALL_MODELS)[string];
@@ -35,17 +38,17 @@ function taskOf(architecture: string, folder: string): Readonly<Record<string, u
 /** The recipes of an architecture: the model as it is, then each method alone and with the density loss. */
 function recipesOf(architecture: string, model: string): Readonly<Record<string, Content>> {
   const task = taskOf(architecture, join(HERE, "involved"));
-  const evaluate = { task, meters: [{ density: { thresholds: [0.01] } }] };
+  const evaluate = { task, meters: [{ density: { thresholds: [Math.sqrt(epsilonOf(architecture))] } }] };
   const tuned = Object.entries(METHODS).filter(([, { notOn = [] }]) => !notOn.includes(architecture)).flatMap(([method, { peft, learningRate }]) => {
     const finetune = { task, peft, optimizer: { adamw: { learningRate, warmupRatio: 0.06 } }, clipNorm: 1, dropout: false, maxSteps: 600, batchSize: 32, evaluateEvery: "never", saveEvery: 10_000 };
-    return [["PEFT", []], ["DEFT", [{ density: { weight: 1, epsilon: 1e-4 } }]]].map(([kind, losses]) => [`${architecture} ${method} ${kind as string}`, { model, stages: [{ finetune: { ...finetune, losses } }, { evaluate }], seed: 42 }] as const);
+    return [["PEFT", []], ["DEFT", [{ density: { weight: 1, epsilon: epsilonOf(architecture) } }]]].map(([kind, losses]) => [`${architecture} ${method} ${kind as string}`, { model, stages: [{ finetune: { ...finetune, losses } }, { evaluate }], seed: 42 }] as const);
   });
   return { [`${architecture} before`]: { model, stages: [{ evaluate }], seed: 42 }, ...Object.fromEntries(tuned) };
 }
 
 const STACKS = ["encoder", "decoder"] as const;
 
-/** Density by stack: of exact non-zeros, or of |a| > 0.01 where the activation has no exact zeros. */
+/** Density by stack: of exact non-zeros, or of |a| > √ε where the activation has no exact zeros. */
 function densities(architecture: string, row: Row | undefined): readonly number[] {
   return STACKS.flatMap((stack) => {
     const shares = row?.reports.density[stack] ?? undefined;

@@ -12,7 +12,7 @@ export interface SmallModel {
   /** config.json. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly head: "sequence-classification" | "language-model";
-  /** Whether density is that of the gate's branch, in shares |a| > 0.01: gelu_new has no exact zeros here. */
+  /** Whether density is that of the gate's branch, in shares above a threshold: gelu_new has no exact zeros here. */
   readonly gated?: boolean;
   /** Whose tokenizer of the demo's it has: [CLS] and [SEP] around a text, or </s> behind it. */
   readonly tokenizer: DemoModel;

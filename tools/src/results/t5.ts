@@ -8,7 +8,7 @@ import { change, markdown, measureRows, options, percent, SHARED, sst2, type Con
 /** The methods, the rate at which each learns, and the decoder's weight in the density loss: an adapter has few parameters before the decoder's activations. */
 const METHODS = {
   LoRA: { peft: { lora: { rank: 16, alpha: 32, target: "\\.(q|k|v|o|wi|wo)$" } }, learningRate: 1e-3, decoderWeight: 1 },
-  adapter: { peft: { adapter: { placement: "houlsby", reductionFactor: 4 } }, learningRate: 3e-3, decoderWeight: 2 },
+  adapter: { peft: { adapter: { placement: "houlsby", reductionFactor: 4 } }, learningRate: 3e-3, decoderWeight: 4 },
 } as const;
 
 /** The density loss comes in once the task is learned. */
