@@ -64,7 +64,11 @@ void linear_input_gradient(const float* dy, const Weight& w, float* dx, i64 rows
     w.packed->multiply(dy, dx, rows);
     return;
   }
-  gemm(false, !w.transposed, rows, d_in, d_out, 1, dy, d_out, w.data, w.transposed ? d_in : d_out, 0, dx, d_in);
+  const i64 ldw = w.transposed ? d_in : d_out;
+  const bool done = by_rows(rows, [&](i64 begin, i64 end) {
+    gemm_here(false, !w.transposed, end - begin, d_in, d_out, 1, dy + begin * d_out, d_out, w.data, ldw, 0, dx + begin * d_in, d_in);
+  });
+  if (!done) gemm(false, !w.transposed, rows, d_in, d_out, 1, dy, d_out, w.data, ldw, 0, dx, d_in);
 }
 
 void linear_weight_gradient(const float* x, const float* dy, bool transposed, float* dw, i64 rows, i64 d_in, i64 d_out) {
