@@ -25,5 +25,6 @@ export { keeps, randomBits, Rng, type RngState } from "./random.ts";
 export { memory, scope } from "./scope.ts";
 export { differentiable, noGradient, valueAndGradients, type DeferredGradient, type Gradient, type InputGradient, type Op, type ValueAndGradients } from "./tape.ts";
 export { intTensor, ones, read, readAsync, scalar, tensor, zeros } from "./tensor.ts";
+export { timeInTurns, type TimedCall, type TimedPasses } from "./time-in-turns.ts";
 export { tf, type Tensor } from "./tfjs.ts";
 export { Variable } from "./variable.ts";

@@ -1,6 +1,5 @@
 import { ops } from "@deft-js/core";
 import type { BreakEvenPoint } from "./options.ts";
-import { timeInTurns } from "./time-in-turns.ts";
 
 /** Tokens in a product at which the break-even point is measured. */
 const ROWS = [512, 128, 32, 8, 1] as const;
@@ -71,7 +70,7 @@ function breakEvenAt(rows: number, weights: readonly ops.Tensor[], product: Skip
   return largestWinning((density) =>
     ops.scope(() => {
       const inputs = product.inputs(rng, { rows, weight: weights[0] as ops.Tensor }, density);
-      const [dense = 0, skipping = 0] = timeInTurns(weights, [(weight) => product.dense(inputs, weight), (weight) => product.skipping(inputs, weight, () => undefined)], MEASUREMENT);
+      const [dense = 0, skipping = 0] = ops.timeInTurns(weights, [(weight) => product.dense(inputs, weight), (weight) => product.skipping(inputs, weight, () => undefined)], MEASUREMENT);
       return skipping / (MARGIN * dense);
     }),
   );

@@ -5,4 +5,3 @@ export type { BreakEvenPoint, GateThresholdOptions, PredictorOptions, SparseOpti
 export { predictorExecution } from "./predicting.ts";
 export { RowWeight } from "./row-weight.ts";
 export { sparseExecutionPlugin, sparseExecutionPlugin as default } from "./plugin.ts";
-export { timeInTurns, type TimedCall, type TimedPasses } from "./time-in-turns.ts";

@@ -1,6 +1,5 @@
 /** The suite `linear`: dense linear layers, epilogue and all, beside the matrix library's bare product of the same shape. */
 import { ops } from "@deft-js/core";
-import { timeInTurns, type TimedCall } from "@deft-js/plugin-sparse-execution";
 
 /** One row of the suite; the peer is the library's product alone: no bias, no activation. */
 export interface LinearRow {
@@ -38,9 +37,9 @@ function timed(kind: (typeof KINDS)[number], { dIn, dOut, rows }: { readonly dIn
   const variables = [filled("x", [rows, transposed ? dOut : dIn]), filled("w", [dIn, dOut]), filled("b", [dOut])] as const;
   const [x, w, b] = variables;
   const activation = kind === ".gelu" ? "gelu" : undefined;
-  const layer: TimedCall = (weight) => ops.linear(x.value, weight, { frozen: true, ...(transposed ? { transposed } : { bias: b.value, activation }) });
-  const product: TimedCall = (weight) => ops.matMul(x.value, weight, { transposeB: transposed });
-  const [ours = NaN, peer = NaN] = timeInTurns([w.value], [layer, product], TIMED);
+  const layer: ops.TimedCall = (weight) => ops.linear(x.value, weight, { frozen: true, ...(transposed ? { transposed } : { bias: b.value, activation }) });
+  const product: ops.TimedCall = (weight) => ops.matMul(x.value, weight, { transposeB: transposed });
+  const [ours = NaN, peer = NaN] = ops.timeInTurns([w.value], [layer, product], TIMED);
   for (const variable of variables) variable.dispose();
   const round = (value: number): number => Number(value.toPrecision(5));
   return { ours_ms: round(ours), peer_ms: round(peer), ratio: round(ours / peer) };

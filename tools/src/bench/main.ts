@@ -11,6 +11,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import type { Kernel } from "@deft-js/core";
 import { startKernel } from "../kernel.ts";
 import { CASES, type BenchCase } from "./cases.ts";
 import { linearRows, type LinearRow } from "./linear.ts";
@@ -84,35 +85,28 @@ function measure(one: BenchCase): Row {
   };
 }
 
-async function quantizationSuite(): Promise<QuantizationRow[]> {
+/** The rows of a suite that runs in this process; each is shown as soon as it is there. */
+async function collected<R extends object>(rowsOf: (kernel: Kernel, only: RegExp | undefined) => Iterable<R>, line: (row: R) => string): Promise<R[]> {
   const { kernel } = await startKernel(args.backend);
-  const rows: QuantizationRow[] = [];
-  for (const row of quantizationRows(kernel, { only: args.only === undefined ? undefined : new RegExp(args.only), iterations: Number(args.iters) })) {
+  const rows: R[] = [];
+  for (const row of rowsOf(kernel, args.only === undefined ? undefined : new RegExp(args.only))) {
     rows.push(row);
-    console.log(`${row.name.padEnd(36)} quantized ${row.ours_ms.toFixed(3).padStart(9)} ms  dense ${row.peer_ms.toFixed(3).padStart(9)} ms  ratio ${row.ratio}`);
+    console.log(line(row));
   }
   return rows;
 }
 
-async function skippingSuite(): Promise<SparseRow[]> {
-  await startKernel(args.backend);
-  const rows: SparseRow[] = [];
-  for (const row of sparseRows(args.only === undefined ? undefined : new RegExp(args.only))) {
-    rows.push(row);
-    console.log(`${row.name.padEnd(36)} skipping ${row.ours_ms.toFixed(4).padStart(9)} ms  dense ${row.peer_ms.toFixed(4).padStart(9)} ms  ${(1 / row.ratio).toFixed(2)}×`);
-  }
-  return rows;
-}
+const quantizationSuite = (): Promise<QuantizationRow[]> =>
+  collected((kernel, only) => quantizationRows(kernel, { only, iterations: Number(args.iters) }),
+    (row) => `${row.name.padEnd(36)} quantized ${row.ours_ms.toFixed(3).padStart(9)} ms  dense ${row.peer_ms.toFixed(3).padStart(9)} ms  ratio ${row.ratio}`);
 
-async function linearSuite(): Promise<LinearRow[]> {
-  await startKernel(args.backend);
-  const rows: LinearRow[] = [];
-  for (const row of linearRows(args.only === undefined ? undefined : new RegExp(args.only))) {
-    rows.push(row);
-    console.log(`${row.name.padEnd(36)} layer ${row.ours_ms.toFixed(4).padStart(9)} ms  library ${row.peer_ms.toFixed(4).padStart(9)} ms  ${(100 / row.ratio).toFixed(0)} % of its speed`);
-  }
-  return rows;
-}
+const skippingSuite = (): Promise<SparseRow[]> =>
+  collected((_kernel, only) => sparseRows(only),
+    (row) => `${row.name.padEnd(36)} skipping ${row.ours_ms.toFixed(4).padStart(9)} ms  dense ${row.peer_ms.toFixed(4).padStart(9)} ms  ${(1 / row.ratio).toFixed(2)}×`);
+
+const linearSuite = (): Promise<LinearRow[]> =>
+  collected((_kernel, only) => linearRows(only),
+    (row) => `${row.name.padEnd(36)} layer ${row.ours_ms.toFixed(4).padStart(9)} ms  library ${row.peer_ms.toFixed(4).padStart(9)} ms  ${(100 / row.ratio).toFixed(0)} % of its speed`);
 
 function trainingSuite(): Row[] {
   const wanted = CASES.filter(({ name }) => args.only === undefined || new RegExp(args.only).test(name));

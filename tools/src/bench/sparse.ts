@@ -1,6 +1,6 @@
 /** The suite `sparse`: the skipping down-projection beside our own dense one, ops and all, over matrices in turn so that none is warm in the cache. */
 import { ops } from "@deft-js/core";
-import { breakEvenOf, measureBreakEven, timeInTurns } from "@deft-js/plugin-sparse-execution";
+import { breakEvenOf, measureBreakEven } from "@deft-js/plugin-sparse-execution";
 
 /** One row of the suite; the peer is our own dense product of the same input. */
 export interface SparseRow {
@@ -64,13 +64,14 @@ function matrices(dIn: number, dOut: number): ops.Variable[] {
 function measured({ kind, name, rows, dIn, density }: Case, weights: readonly ops.Tensor[], breakEven: number): SparseRow {
   const rng = new ops.Rng(rows);
   const input = (share: number): ops.Variable => ops.Variable.from("x", Float32Array.from({ length: rows * dIn }, () => (rng.uniform() < share ? rng.uniform() + 0.1 : 0)), [rows, dIn]);
-  const [some, all] = [input(density), input(1)];
-  const dense = (weight: ops.Tensor): ops.Tensor => ops.linear(some.value, weight, { frozen: true });
+  const x = input(density);
+  const full = kind === "sparse-gemv" ? input(1) : undefined;
+  const dense = (weight: ops.Tensor): ops.Tensor => ops.linear(x.value, weight, { frozen: true });
   const skipping = ({ value }: ops.Variable) => (weight: ops.Tensor): ops.Tensor => ops.sparseLinear(value, weight, { frozen: true, breakEven: 1 });
-  const executed = (weight: ops.Tensor): ops.Tensor => (breakEven === 0 ? dense(weight) : ops.sparseLinear(some.value, weight, { frozen: true, breakEven, onDecision: () => undefined }));
-  const calls = { "sparse-down": [skipping(some), dense], "sparse-exec": [executed, dense], "sparse-gemv": [skipping(some), skipping(all)] } as const;
-  const [ours = NaN, peer = NaN] = timeInTurns(weights, calls[kind], TIMED);
-  for (const variable of [some, all]) variable.dispose();
+  const executed = (weight: ops.Tensor): ops.Tensor => (breakEven === 0 ? dense(weight) : ops.sparseLinear(x.value, weight, { frozen: true, breakEven, onDecision: () => undefined }));
+  const calls = [kind === "sparse-exec" ? executed : skipping(x), full === undefined ? dense : skipping(full)];
+  const [ours = NaN, peer = NaN] = ops.timeInTurns(weights, calls, TIMED);
+  for (const variable of [x, full]) variable?.dispose();
   const round = (value: number): number => Number(value.toPrecision(5));
   return { name, ours_ms: round(ours), peer_ms: round(peer), ratio: round(ours / peer) };
 }
