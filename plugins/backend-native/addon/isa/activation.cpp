@@ -9,7 +9,11 @@ namespace {
 
 template <class A>
 void map(const float* x, float* y, i64 begin, i64 end) {
-  each(begin, end, [&](i64 i, auto lanes) { lanes.store(y + i, A::value(lanes.load(x + i))); });
+  each(begin, end, [&](i64 i, auto lanes) {
+    ahead(x + i);
+    ahead_to_write(y + i);
+    lanes.store(y + i, A::value(lanes.load(x + i)));
+  });
 }
 
 template <class A>
@@ -24,11 +28,14 @@ void finish(const float* bias, float* pre, float* y, i64 rows, i64 n) {
     float* o = y + r * n;
     if (p == o) {
       each(0, n, [&](i64 i, auto lanes) {
+        ahead(p + i);
         const vf v = lanes.load(p + i);
         lanes.store(o + i, A::value(bias ? v + lanes.load(bias + i) : v));
       });
     } else {
       each(0, n, [&](i64 i, auto lanes) {
+        ahead(p + i);
+        ahead_to_write(o + i);
         vf v = lanes.load(p + i);
         if (bias) {
           v += lanes.load(bias + i);
@@ -61,13 +68,17 @@ void gradient_rows(const GradientInput& in, i64 begin, i64 end) {
     each(at, at + in.n, [&](i64 i, auto lanes) {
       vf value, slope;
       if constexpr (FROM_OUTPUT) {
+        ahead(in.y + i);
         value = lanes.load(in.y + i);
         slope = A::from_output(value);
       } else {
+        ahead(in.x + i);
         const Jet jet = A::jet(lanes.load(in.x + i));
         value = jet.y;
         slope = jet.slope;
       }
+      ahead(in.dy ? in.dy + i : in.dx + i);
+      ahead_to_write(in.dx + i);
       vf g = in.dy ? lanes.load(in.dy + i) : splat(0.f);
       if (in.weights) g += w * penalty_slope(value, in.epsilon);
       lanes.store(in.dx + i, g * slope);

@@ -16,6 +16,8 @@ void density(const float* a, const float* weights, float epsilon, float* p, i64 
       const float* row = a + r * n;
       i64 i = 0;
       for (; i + 2 * W <= n; i += 2 * W) {
+        ahead(row + i);
+        ahead(row + i + W);
         const vf u = load(row + i), v = load(row + i + W);
         const vf uu = u * u, vv = v * v;
         s0 += uu / (uu + epsilon);
@@ -41,6 +43,8 @@ void density_gradient(const float* a, const float* weights, const float* dy, flo
     for (i64 r = begin; r < end; ++r) {
       const float w = 2.f * epsilon * weights[r] * dy[r / seq];
       each(r * n, r * n + n, [&](i64 i, auto lanes) {
+        ahead(a + i);
+        ahead_to_write(da + i);
         const vf v = lanes.load(a + i);
         const vf d = v * v + epsilon;
         lanes.store(da + i, w * v / (d * d));

@@ -11,7 +11,11 @@ namespace {
 template <class F>
 void map(const float* x, float* y, i64 n, F f) {
   parallel_flat(n, [&](i64 begin, i64 end) {
-    each(begin, end, [&](i64 i, auto lanes) { lanes.store(y + i, f(lanes.load(x + i, 1.f))); });
+    each(begin, end, [&](i64 i, auto lanes) {
+      ahead(x + i);
+      ahead_to_write(y + i);
+      lanes.store(y + i, f(lanes.load(x + i, 1.f)));
+    });
   });
 }
 
@@ -24,7 +28,12 @@ vf logarithm(vf x) {
 template <class F>
 void row(const float* a, i64 sa, const float* b, i64 sb, float* y, i64 begin, i64 end, F f) {
   if (sa == 1 && sb == 1) {
-    each(begin, end, [&](i64 i, auto lanes) { lanes.store(y + i, f(lanes.load(a + i), lanes.load(b + i, 1.f))); });
+    each(begin, end, [&](i64 i, auto lanes) {
+      ahead(a + i);
+      ahead(b + i);
+      ahead_to_write(y + i);
+      lanes.store(y + i, f(lanes.load(a + i), lanes.load(b + i, 1.f)));
+    });
   } else if (sa == 1 && sb == 0) {
     const vf v = splat(*b);
     each(begin, end, [&](i64 i, auto lanes) { lanes.store(y + i, f(lanes.load(a + i), v)); });
@@ -86,7 +95,11 @@ void binary(Binary op, const float* a, const float* b, float* y, const Strides& 
 
 void accumulate(float* into, const float* x, i64 n) {
   parallel_flat(n, [&](i64 begin, i64 end) {
-    each(begin, end, [&](i64 i, auto lanes) { lanes.store(into + i, lanes.load(into + i) + lanes.load(x + i)); });
+    each(begin, end, [&](i64 i, auto lanes) {
+      ahead(x + i);
+      ahead_to_write(into + i);
+      lanes.store(into + i, lanes.load(into + i) + lanes.load(x + i));
+    });
   });
 }
 

@@ -27,6 +27,8 @@ void project(const float* m, const float* factor, i64 ld_factor, float scale, fl
       vf s[R] = {};
       const float* column = factor + j;
       for (i64 c = 0; c < n; ++c) {
+        if (c % LINE == 0)
+          for (int i = 0; i < R; ++i) ahead(m + (r + i) * n + c, R * n);
         const vf f = load(column + c * ld_factor);
 #pragma GCC unroll 8
         for (int i = 0; i < R; ++i) s[i] += splat(m[(r + i) * n + c]) * f;
@@ -46,6 +48,10 @@ void expand(const float* coefficient, const float* factor, const float* start, f
       for (int i = 0; i < R; ++i)
         for (int q = 0; q < N; ++q) k[i][q] = splat(scale * coefficient[(r + i) * rank + j + q]);
       each(0, n, [&](i64 c, auto lanes) {
+        for (int i = 0; i < R; ++i) {
+          if (from) ahead(from + (r + i) * n + c);
+          ahead_to_write(y + (r + i) * n + c);
+        }
         vf s[R];
         for (int i = 0; i < R; ++i) s[i] = from ? lanes.load(from + (r + i) * n + c) : vf{};
 #pragma GCC unroll 8
@@ -73,7 +79,10 @@ void add_outer(const float* coefficient, const float* m, float* sum, i64 rows, i
         for (int u = 0; u < U; ++u) s[i][u] = lanes.load(sum + (j + i) * n + c + u * W);
       for (i64 r = 0; r < rows; ++r) {
         vf v[U];
-        for (int u = 0; u < U; ++u) v[u] = lanes.load(m + r * n + c + u * W);
+        for (int u = 0; u < U; ++u) {
+          ahead(m + r * n + c + u * W, U * W);
+          v[u] = lanes.load(m + r * n + c + u * W);
+        }
 #pragma GCC unroll 8
         for (int i = 0; i < N; ++i) {
           const vf k = splat(coefficient[r * rank + j + i]);

@@ -8,7 +8,10 @@ namespace {
 
 float sum_row(const float* x, i64 n) {
   vf s = {};
-  each(0, n, [&](i64 i, auto lanes) { s += lanes.load(x + i); });
+  each(0, n, [&](i64 i, auto lanes) {
+    ahead(x + i);
+    s += lanes.load(x + i);
+  });
   return sum_of(s);
 }
 
@@ -22,11 +25,11 @@ float squares_about(const float* x, float centre, i64 n) {
 }
 
 void norm_row(const float* z, const float* gamma, const float* beta, float mean, float rstd, float* y, i64 n) {
-  if (beta) {
-    each(0, n, [&](i64 i, auto lanes) { lanes.store(y + i, (lanes.load(z + i) - mean) * rstd * lanes.load(gamma + i) + lanes.load(beta + i)); });
-  } else {
-    each(0, n, [&](i64 i, auto lanes) { lanes.store(y + i, (lanes.load(z + i) - mean) * rstd * lanes.load(gamma + i)); });
-  }
+  each(0, n, [&](i64 i, auto lanes) {
+    ahead_to_write(y + i);
+    const vf v = (lanes.load(z + i) - mean) * rstd * lanes.load(gamma + i);
+    lanes.store(y + i, beta ? v + lanes.load(beta + i) : v);
+  });
 }
 
 }  // namespace
@@ -38,7 +41,12 @@ void norm(bool rms, const float* x, const float* residual, const float* gamma, c
       if (residual) {
         const float* other = residual + r * n;
         float* sum = z + r * n;
-        each(0, n, [&](i64 i, auto lanes) { lanes.store(sum + i, lanes.load(row + i) + lanes.load(other + i)); });
+        each(0, n, [&](i64 i, auto lanes) {
+          ahead(row + i);
+          ahead(other + i);
+          ahead_to_write(sum + i);
+          lanes.store(sum + i, lanes.load(row + i) + lanes.load(other + i));
+        });
         row = sum;
       }
       const float m = rms ? 0.f : sum_row(row, n) / static_cast<float>(n);
@@ -58,12 +66,15 @@ void norm_gradient(bool rms, const float* dy, const float* z, const float* gamma
       const float m = mean[r], k = rstd[r];
       vf plain = {}, along = {};
       each(0, n, [&](i64 i, auto lanes) {
+        ahead(d + i);
+        ahead(row + i);
         const vf g = lanes.load(d + i) * lanes.load(gamma + i);
         plain += g;
         along += g * ((lanes.load(row + i, m) - m) * k);
       });
       const float a = rms ? 0.f : sum_of(plain) / static_cast<float>(n), b = sum_of(along) / static_cast<float>(n);
       each(0, n, [&](i64 i, auto lanes) {
+        ahead_to_write(o + i);
         const vf g = lanes.load(d + i) * lanes.load(gamma + i);
         lanes.store(o + i, k * (g - a - (lanes.load(row + i) - m) * k * b));
       });

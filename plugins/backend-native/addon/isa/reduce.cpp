@@ -11,7 +11,10 @@ double long_sum(const float* x, i64 begin, i64 end) {
   double total = 0;
   for (i64 at = begin; at < end; at += 4096) {
     vf s = {};
-    each(at, smaller(end, at + 4096), [&](i64 i, auto lanes) { s += lanes.load(x + i); });
+    each(at, smaller(end, at + 4096), [&](i64 i, auto lanes) {
+      ahead(x + i);
+      s += lanes.load(x + i);
+    });
     total += wide_sum_of(s);
   }
   return total;
@@ -22,6 +25,7 @@ double long_squares(const float* x, i64 begin, i64 end) {
   for (i64 at = begin; at < end; at += 4096) {
     vf s = {};
     each(at, smaller(end, at + 4096), [&](i64 i, auto lanes) {
+      ahead(x + i);
       const vf v = lanes.load(x + i);
       s += v * v;
     });

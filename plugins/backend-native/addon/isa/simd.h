@@ -32,6 +32,12 @@ inline vf load(const float* p) {
 }
 inline void store(float* p, vf v) { std::memcpy(p, &v, BYTES); }
 
+// Ask for the memory a page behind p, in a loop over arrays larger than the caches: the processor's own fetching ahead ends with each page.
+constexpr i64 AHEAD = 1024;
+constexpr i64 LINE = 16;  // elements of a cache line
+inline void ahead(const float* p, i64 by = AHEAD) { __builtin_prefetch(p + by); }
+inline void ahead_to_write(float* p) { __builtin_prefetch(p + AHEAD, 1); }
+
 // A whole vector of an array.
 struct Whole {
   static constexpr int count = W;

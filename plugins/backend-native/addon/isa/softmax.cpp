@@ -16,6 +16,7 @@ RowSum row_sum(const float* x, i64 n) {
   const float low = -__builtin_inff();
   vf m = splat(low);
   each(0, n, [&](i64 i, auto lanes) {
+    ahead(x + i);
     const vf v = lanes.load(x + i, low);
     m = v > m || v != v ? v : m;
   });
@@ -34,7 +35,10 @@ void softmax(const float* x, float* y, i64 rows, i64 n) {
       float* out = y + r * n;
       const RowSum z = row_sum(row, n);
       const float scale = 1.f / z.sum;
-      each(0, n, [&](i64 i, auto lanes) { lanes.store(out + i, exponential_of_negative(lanes.load(row + i) - z.top) * scale); });
+      each(0, n, [&](i64 i, auto lanes) {
+        ahead_to_write(out + i);
+        lanes.store(out + i, exponential_of_negative(lanes.load(row + i) - z.top) * scale);
+      });
     }
   });
 }
@@ -69,7 +73,11 @@ void cross_entropy_gradient(const float* logits, const i32* labels, const float*
         continue;
       }
       const float z = log_sum[r];
-      each(0, n, [&](i64 i, auto lanes) { lanes.store(out + i, exponential(lanes.load(row + i) - z) * scale); });
+      each(0, n, [&](i64 i, auto lanes) {
+        ahead(row + i);
+        ahead_to_write(out + i);
+        lanes.store(out + i, exponential(lanes.load(row + i) - z) * scale);
+      });
       out[labels[r]] -= scale;
     }
   });

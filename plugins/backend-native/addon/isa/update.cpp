@@ -16,6 +16,10 @@ void adamw(const AdamW& o, float* value, float* m, float* v, const float* gradie
   const float root = static_cast<float>(std::sqrt(1 - std::pow(o.beta2, o.step))), epsilon = static_cast<float>(o.epsilon);
   parallel_flat(n, [&](i64 begin, i64 end) {
     each(begin, end, [&](i64 i, auto lanes) {
+      ahead(gradient + i);
+      ahead_to_write(m + i);
+      ahead_to_write(v + i);
+      ahead_to_write(value + i);
       const vf g = lanes.load(gradient + i);
       const vf first = b1 * lanes.load(m + i) + c1 * g;
       const vf second = b2 * lanes.load(v + i) + c2 * g * g;
@@ -29,7 +33,11 @@ void adamw(const AdamW& o, float* value, float* m, float* v, const float* gradie
 void dropout(const float* x, float* y, double probability, u32 seed, i64 n) {
   const Dropout drop(probability, seed);
   parallel_flat(n, [&](i64 begin, i64 end) {
-    each(begin, end, [&](i64 i, auto lanes) { lanes.store(y + i, lanes.load(x + i) * drop.factors(static_cast<u32>(i))); });
+    each(begin, end, [&](i64 i, auto lanes) {
+      ahead(x + i);
+      ahead_to_write(y + i);
+      lanes.store(y + i, lanes.load(x + i) * drop.factors(static_cast<u32>(i)));
+    });
   });
 }
 
