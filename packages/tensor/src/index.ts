@@ -22,7 +22,7 @@ export { broadcastTo, concat, reshape, slice, transpose } from "./ops/shape.ts";
 export { checkQuantizedMatrix, dequantizedRows, quantizedBytes, scaleOf, type BlockScales, type QuantizedMatrix } from "./quantized-matrix.ts";
 export { profileKernels, profileTable, type KernelProfile, type KernelTime } from "./profile.ts";
 export { keeps, randomBits, Rng, type RngState } from "./random.ts";
-export { memory, scope } from "./scope.ts";
+export { hold, memory, release, scope } from "./scope.ts";
 export { differentiable, noGradient, valueAndGradients, type DeferredGradient, type Gradient, type InputGradient, type Op, type ValueAndGradients } from "./tape.ts";
 export { intTensor, ones, read, readAsync, scalar, tensor, zeros } from "./tensor.ts";
 export { timeInTurns, type TimedCall, type TimedPasses } from "./time-in-turns.ts";

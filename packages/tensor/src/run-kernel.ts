@@ -7,13 +7,14 @@ export function hasKernel(name: KernelName): boolean {
   return tf.getKernel(name, tf.getBackend()) !== undefined;
 }
 
-/** Runs a fused kernel of the active back-end, or gives `undefined` when there is none. Inputs that are `undefined` are left out. */
+/** Runs a fused kernel of the active back-end, past tfjs's own tape and profile, or gives `undefined` when there is none. Inputs that are `undefined` are left out. */
 export function runKernel<N extends KernelName>(name: N, inputs: Readonly<Record<string, Tensor | undefined>>, attrs: KernelTable[N]): Tensor[] | undefined {
-  if (!hasKernel(name)) return undefined;
+  const kernel = tf.getKernel(name, tf.getBackend());
+  if (kernel === undefined) return undefined;
   const given: Record<string, Tensor> = {};
-  for (const [key, tensor] of Object.entries(inputs)) if (tensor !== undefined) given[key] = tensor;
-  const outputs: unknown = tf.engine().runKernel(name, given, attrs as unknown as tf.NamedAttrMap);
-  return Array.isArray(outputs) ? (outputs as Tensor[]) : [outputs as Tensor];
+  for (const key in inputs) if (inputs[key] !== undefined) given[key] = inputs[key];
+  const outputs = kernel.kernelFunc({ inputs: given, attrs: attrs as unknown as tf.NamedAttrMap, backend: tf.backend() });
+  return (Array.isArray(outputs) ? outputs : [outputs]).map((made) => tf.engine().makeTensorFromTensorInfo(made) as Tensor);
 }
 
 /** The output at `index` of a kernel that promises it. */

@@ -26,6 +26,32 @@ export function scope<T>(body: () => T): T {
   }
 }
 
+/** As `scope` for one op: disposes what `body` made but for these tensors of its result, within the scope that is active, since a scope of its own costs as much as a small kernel. */
+export function opScope<T>(body: () => T, results: (made: T) => readonly Tensor[]): T {
+  const active = tf.engine().state.activeScope as { readonly track: Tensor[] } | undefined;
+  if (active === undefined || active === null) return outsideScopes(body, results);
+  const before = active.track.length;
+  const made = body();
+  disposeAllBut(results(made), active.track, before);
+  return made;
+}
+
+function outsideScopes<T>(body: () => T, results: (made: T) => readonly Tensor[]): T {
+  let made: T | undefined;
+  scope(() => results((made = body())));
+  return made as T;
+}
+
+function disposeAllBut(spared: readonly Tensor[], track: Tensor[], from: number): void {
+  let kept = from;
+  for (let i = from; i < track.length; i++) {
+    const tensor = track[i] as Tensor;
+    if (tensor.kept || spared.includes(tensor) || holds.has(tensor.id)) track[kept++] = tensor;
+    else tensor.dispose();
+  }
+  track.length = kept;
+}
+
 /** tfjs disposes what is not `kept`: marks the held tensors of the ending scope, unless the result carries them outwards. */
 function spareHeld(result: unknown): void {
   if (holds.size === 0) return;

@@ -1,5 +1,5 @@
 import { DeftError } from "./errors.ts";
-import { hold, release, scope } from "./scope.ts";
+import { hold, opScope, release, scope } from "./scope.ts";
 import { tf, type Tensor } from "./tfjs.ts";
 import type { Variable } from "./variable.ts";
 
@@ -70,6 +70,7 @@ interface Node {
   /** The output's id: its values are held only when they are among `saved`. */
   readonly outputId: number;
   readonly saved: readonly Tensor[];
+  readonly remake: (() => Tensor) | undefined;
   readonly backward: (dy: Gradient, needs: readonly boolean[]) => readonly InputGradient[];
 }
 
@@ -80,9 +81,9 @@ export interface Op {
   readonly inputs: readonly Tensor[];
   /**
    * Computes the output and names what `backward` reads, inputs and the output included: the rest is freed with its scope. `recording` is false when no input depends on a
-   * trainable variable: then nothing needs to be saved.
+   * trainable variable: then nothing needs to be saved. `remake` gives the output's values from what is saved: an op that reads them going back then need not hold them.
    */
-  forward(recording: boolean): { output: Tensor; saved?: readonly Tensor[] };
+  forward(recording: boolean): { output: Tensor; saved?: readonly Tensor[]; remake?: () => Tensor };
   /** The gradients of the inputs, fresh tensors (or `dy.value()` itself), `undefined` where `needs` is false. */
   backward(dy: Gradient, needs: readonly boolean[]): readonly InputGradient[];
 }
@@ -90,6 +91,7 @@ export interface Op {
 class Tape {
   readonly nodes: Node[] = [];
   readonly #tracked: Set<number>;
+  readonly #remakes = new Map<number, () => Tensor>();
 
   constructor(leaves: readonly Variable[]) {
     this.#tracked = new Set(leaves.map((leaf) => leaf.value.id));
@@ -99,8 +101,13 @@ class Tape {
     return this.#tracked.has(tensor.id);
   }
 
+  remake(tensor: Tensor): (() => Tensor) | undefined {
+    return this.#remakes.get(tensor.id);
+  }
+
   record(node: Node): void {
     this.#tracked.add(node.outputId);
+    if (node.remake !== undefined) this.#remakes.set(node.outputId, node.remake);
     for (const tensor of node.saved) hold(tensor);
     this.nodes.push(node);
   }
@@ -110,6 +117,7 @@ class Tape {
   }
 
   free(node: Node): void {
+    this.#remakes.delete(node.outputId);
     for (const tensor of node.saved) release(tensor);
   }
 }
@@ -121,18 +129,20 @@ export function isTracked(tensor: Tensor): boolean {
   return active?.tracks(tensor) ?? false;
 }
 
+/**
+ * How to make a tensor's values again while the gradient goes through the op that made it; undefined where that op saves too little. To be asked for during the
+ * forward pass, by an op whose backward leaves its part of the gradient deferred: it is then computed in the backward of the op that made the tensor, at the latest.
+ */
+export function remakeOf(tensor: Tensor): (() => Tensor) | undefined {
+  return active?.remake(tensor);
+}
+
 /** Runs an op, and records it on the tape when it depends on a trainable variable. */
 export function differentiable(op: Op): Tensor {
   const tape = active;
   const recording = tape !== undefined && op.inputs.some((x) => tape.tracks(x));
-  let saved: readonly Tensor[] = [];
-  const made = scope(() => {
-    const result = op.forward(recording);
-    if (recording) saved = result.saved ?? [];
-    return [result.output, ...saved];
-  });
-  const output = made[0] as Tensor;
-  if (recording) tape.record({ name: op.name, inputs: op.inputs, outputId: output.id, saved, backward: op.backward });
+  const { output, saved = [], remake } = opScope(() => op.forward(recording), (made) => (recording ? [made.output, ...(made.saved ?? [])] : [made.output]));
+  if (recording) tape.record({ name: op.name, inputs: op.inputs, outputId: output.id, saved, remake, backward: op.backward });
   return output;
 }
 

@@ -58,6 +58,25 @@ describe("tape", () => {
     expect(gradients).toEqual([[3, 3, 3], [3, 3, 3]]);
   });
 
+  it("holds no activation whose values its op can make again", () => {
+    const w = random(4, 300);
+    const x = tensor(rng.normals(8, 1), [2, 1, 4]);
+    const weights = tensor([0.5, 0.5], [2, 1]);
+    const heldBytes = (penalised: boolean, kind: "gelu" | "relu") => {
+      let bytes = 0;
+      scope(() => void valueAndGradients(() => {
+        const total = scope(() => {
+          const a = linear(x, w.value, { activation: kind });
+          return penalised ? add(mean(densityPenalty(a, { epsilon: 0.1, weights })), mean(a)) : mean(a);
+        });
+        bytes = memory().bytes;
+        return total;
+      }, [w]));
+      return bytes;
+    };
+    for (const kind of ["gelu", "relu"] as const) expect(heldBytes(true, kind) - heldBytes(false, kind)).toBeLessThan(2 * 300 * 4);
+  });
+
   it("leaves no tensor behind", () => {
     const w = random(4, 3);
     const x = tensor(rng.normals(8, 1), [2, 4]);

@@ -27,6 +27,11 @@ export function activationGradient(gradient: Gradient, at: Tensor, kind: Activat
   }
 }
 
+/** How to make y = f(x) again where the derivative is taken: `at` is y itself, or x. */
+export function remakeActivation(at: Tensor, kind: ActivationKind): () => Tensor {
+  return () => (derivesFromOutput(kind) ? at : activate(at, kind));
+}
+
 /** y = f(x) for one of the MLP activations. Exact zeros of the GELU forms fall where PyTorch's float32 ones do. */
 export function activation(x: Tensor, kind: ActivationKind): Tensor {
   let at = x;
@@ -36,7 +41,7 @@ export function activation(x: Tensor, kind: ActivationKind): Tensor {
     forward: () => {
       const y = activate(x, kind);
       if (derivesFromOutput(kind)) at = y;
-      return { output: y, saved: [at] };
+      return { output: y, saved: [at], remake: remakeActivation(at, kind) };
     },
     backward: (dy) => [activationGradient(dy, at, kind)],
   });

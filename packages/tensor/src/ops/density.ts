@@ -1,6 +1,6 @@
 import { output, runKernel } from "../run-kernel.ts";
 import { hold, release } from "../scope.ts";
-import { differentiable, type DeferredGradient } from "../tape.ts";
+import { differentiable, remakeOf, type DeferredGradient } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
 
 /** The `kind` of the density loss's deferred gradient. */
@@ -29,14 +29,15 @@ export interface DensityPenaltyOptions {
  */
 export function densityPenalty(a: Tensor, options: DensityPenaltyOptions): Tensor {
   const { epsilon, weights } = options;
+  const remake = remakeOf(a);
   return differentiable({
     name: "densityPenalty",
     inputs: [a],
     forward: () => {
       const fused = runKernel("DeftDensityPenalty", { a, weights }, { epsilon });
-      return { output: fused === undefined ? composed(a, options) : output(fused, 0, "DeftDensityPenalty"), saved: [a, weights] };
+      return { output: fused === undefined ? composed(a, options) : output(fused, 0, "DeftDensityPenalty"), saved: remake === undefined ? [a, weights] : [weights] };
     },
-    backward: (dy) => [deferred(a, tf.keep(tf.mul(weights, tf.expandDims(dy.value(), 1))), epsilon)],
+    backward: (dy) => [deferred({ a, remake, epsilon, weights: tf.keep(tf.mul(weights, tf.expandDims(dy.value(), 1))) })],
   });
 }
 
@@ -46,22 +47,31 @@ function composed(a: Tensor, { epsilon, weights }: DensityPenaltyOptions): Tenso
   return tf.sum(tf.mul(share, weights), -1);
 }
 
-function deferred(a: Tensor, weights: Tensor, epsilon: number): DensityGradient {
-  hold(a);
+interface DeferredParts {
+  readonly a: Tensor;
+  /** Makes the values of `a` again, which is not held then. */
+  readonly remake: (() => Tensor) | undefined;
+  readonly weights: Tensor;
+  readonly epsilon: number;
+}
+
+function deferred({ a, remake, weights, epsilon }: DeferredParts): DensityGradient {
+  if (remake === undefined) hold(a);
   return {
     kind: DENSITY_GRADIENT,
     epsilon,
     weights,
     compute: () => {
+      const values = remake === undefined ? a : remake();
       const ones = tf.ones([a.shape[0] ?? 0]);
-      const fused = runKernel("DeftDensityPenaltyGradient", { a, weights, dy: ones }, { epsilon });
+      const fused = runKernel("DeftDensityPenaltyGradient", { a: values, weights, dy: ones }, { epsilon });
       if (fused !== undefined) return output(fused, 0, "DeftDensityPenaltyGradient");
-      const slope = tf.div(tf.mul(a, 2 * epsilon), tf.square(tf.add(tf.square(a), epsilon)));
+      const slope = tf.div(tf.mul(values, 2 * epsilon), tf.square(tf.add(tf.square(values), epsilon)));
       return tf.mul(slope, tf.expandDims(weights, 2));
     },
     free: () => {
       weights.dispose();
-      release(a);
+      if (remake === undefined) release(a);
     },
   };
 }

@@ -2,7 +2,7 @@ import type { ActivationKind } from "../kernels.ts";
 import { output, runKernel } from "../run-kernel.ts";
 import { differentiable, isTracked, type Gradient, type InputGradient } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
-import { activate, activationGradient } from "./activation.ts";
+import { activate, activationGradient, remakeActivation } from "./activation.ts";
 import { derivesFromOutput } from "./composed-activation.ts";
 
 /** Options of `linear`. */
@@ -35,7 +35,8 @@ export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): 
       const [y, pre] = forward(x, weight, { bias, activation, transposed, frozen }, recording && !fromOutput);
       if (activation !== undefined) at = fromOutput ? y : pre;
       const needsX = isTracked(weight) ? [x] : [];
-      return { output: y, saved: [...needsX, weight, ...(at === undefined ? [] : [at])] };
+      const saved = [...needsX, weight];
+      return activation === undefined || at === undefined ? { output: y, saved } : { output: y, saved: [...saved, at], remake: remakeActivation(at, activation) };
     },
     backward: (gradient, needs) => {
       const dz = activation === undefined || at === undefined ? gradient.value() : activationGradient(gradient, at, activation);

@@ -85,7 +85,19 @@ function densityCases(): OpCase[] {
     op: (i) => densityPenalty(linear(t(i, "x"), t(i, "w"), { activation: "gelu" }), { epsilon: 0.05, weights: w() }),
     reference: (i) => ref.densityPenalty(ref.matMul(v(i, "x"), v(i, "w"), 6, 5, 7).map((z) => ref.activation(z, "gelu")), weights, 0.05, 2),
   };
-  return [...plain, ...under, alone];
+  const twice: OpCase = {
+    name: "densityPenalty under gelu, twice",
+    inputs: { x: [2, 3, 5] },
+    op: (i) => {
+      const a = activation(t(i, "x"), "gelu");
+      return add(densityPenalty(a, { epsilon: 0.05, weights: w() }), densityPenalty(a, { epsilon: 0.5, weights: w() }));
+    },
+    reference: (i) => {
+      const a = v(i, "x").map((x) => ref.activation(x, "gelu"));
+      return ref.densityPenalty(a, weights, 0.05, 2).map((p, b) => p + (ref.densityPenalty(a, weights, 0.5, 2)[b] as number));
+    },
+  };
+  return [...plain, ...under, alone, twice];
 }
 
 function normCases(): OpCase[] {
