@@ -1,6 +1,6 @@
-import { memory, Rng, scalar, type Variable } from "@deft-js/tensor";
+import { add, mean, memory, Rng, scalar, square, type Tensor, type Variable } from "@deft-js/tensor";
 import { describe, expect, it } from "vitest";
-import { adamW, TrainingStep, type LossTerm, type TrainingStepOptions } from "../src/index.ts";
+import { activationLoss, adamW, TrainingStep, type LossTerm, type TrainingStepOptions } from "../src/index.ts";
 import { bits, decay, hostBatch, stubModel, type Stub } from "./training-stub.ts";
 
 const plain = adamW({ learningRate: 0.1, weightDecay: 0, schedule: "constant" });
@@ -155,6 +155,36 @@ describe("TrainingStep errors", () => {
     model.weight.load(model.weight.data().fill(1e-10)); // loss 1e-20·3e38 is finite, ‖g‖² is not in float32
     await expect(stepOf(model, { losses: [huge] }).step(batch)).rejects.toThrow(/finite is of weight/);
     await expect(stepOf(model, { losses: [decay(model, () => NaN)] }).step(batch)).rejects.toMatchObject({ code: "training.weight" });
+  });
+
+  it("shows an observer each activation, keeps what it gives until its loss, and lets go of it also where the pass fails", async () => {
+    const model = stubModel();
+    model.table.trainable = true;
+    const computed: LossTerm = { name: "squares", taps: { activations: true }, weightAt: () => 0.5, compute: ({ activations }) => mean(square(activations[0]!.value)) };
+    const observed = activationLoss({
+      name: "squares",
+      weightAt: () => 0.5,
+      observer: () => {
+        const seen: Tensor[] = [];
+        return { observe: ({ value }) => [seen[seen.push(mean(square(value))) - 1]!], loss: () => seen.reduce((a, b) => add(a, b)) };
+      },
+    });
+    const variables = [model.table, model.weight];
+    const reports = [];
+    for (const losses of [[computed], [observed]]) reports.push(await stepOf(model, { variables, losses, optimizer: adamW({ learningRate: 0 }) }).step(batch));
+    expect(reports[1]!.loss).toBe(reports[0]!.loss);
+    expect(reports[1]!.terms).toEqual(reports[0]!.terms);
+    expect(reports[1]!.gradientNorm).toBe(reports[0]!.gradientNorm);
+    expect(memory().held).toBe(0);
+    const silent = await stepOf(model, { variables, losses: [{ ...observed, weightAt: () => 0 }], optimizer: adamW({ learningRate: 0 }) }).step(batch);
+    const alone = await stepOf(model, { variables, optimizer: adamW({ learningRate: 0 }) }).step(batch);
+    expect(silent.gradientNorm).toBe(alone.gradientNorm);
+    expect(silent.terms["squares"]).toBe(reports[0]!.terms["squares"]);
+    const { tensors } = memory();
+    const failing: Stub = { ...model, loss: () => { throw new Error("no loss"); } };
+    await expect(stepOf(failing, { variables, losses: [observed] }).step(batch)).rejects.toThrow("no loss");
+    expect(memory().held).toBe(0);
+    expect(memory().tensors - tensors).toBeLessThanOrEqual(4); // the optimizer's own moments
   });
 
   it("refuses an objective without weight", async () => {

@@ -21,10 +21,11 @@ export function stubModel(options: { vocabulary?: number; labels?: number; dropo
   return {
     family: "stub", config: {}, head: "sequence-classification", table, weight, bias,
     sites: () => [],
-    forward(batch, _taps, context = evaluationContext) {
+    forward(batch, taps = {}, context = evaluationContext) {
       const rows = embedding(table.value, batch.inputIds); // [batch, seq, vocabulary]
       const hidden = contextDropout(mean(rows, { axes: [1] }), dropout, context); // [batch, vocabulary]
       const value = mul(rows, rows);
+      taps.observe?.({ path: "stub.act", stack: "encoder", layer: 0, value, mask: batch.attentionMask });
       return { logits: linear(hidden, weight.value, { bias: bias.value }), activations: [{ path: "stub.act", stack: "encoder", layer: 0, value, mask: batch.attentionMask }], hiddenStates: [] };
     },
     loss: (result, batch) => classificationLoss(result.logits, batch),

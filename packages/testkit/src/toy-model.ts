@@ -54,7 +54,10 @@ class ToyModel extends PartsModel {
       for (const [layer, block] of this.#layers.entries()) {
         const made = block.forward(hidden, mask, context);
         hiddenStates.push((hidden = made.hidden));
-        if (made.activation !== undefined) activations.push({ path: made.path, stack: "encoder", layer, value: made.activation, mask });
+        if (made.activation === undefined) continue;
+        const tapped: TappedActivation = { path: made.path, stack: "encoder", layer, value: made.activation, mask };
+        taps.observe?.(tapped);
+        activations.push(tapped);
       }
       return { logits: this.#classify(hidden), activations: taps.activations === true ? activations : [], hiddenStates: taps.hiddenStates === true ? hiddenStates : [] };
     });

@@ -3,13 +3,14 @@ import { describe, expect, it } from "vitest";
 import { lossTermChecks, type Check } from "../src/index.ts";
 import { failures } from "./failures.ts";
 
-type Flaw = "infinite" | "vector" | "never" | "gradient" | "weightless" | "poisoned" | "leak" | "taps";
+type Flaw = "infinite" | "vector" | "never" | "gradient" | "weightless" | "poisoned" | "leak" | "taps" | "observer";
 
 const variable = ops.Variable.from("a", Float32Array.of(0.5, -1, 2, 1), [1, 2, 2]);
 const forward = (): ForwardResult => ({ logits: ops.scalar(0), hiddenStates: [], activations: [{ path: "a", stack: "encoder", layer: 0, value: ops.scale(variable.value, 1), mask: ops.ones([1, 2]) }] });
 
 /** mean a², with a flaw. */
 function term(weight: number, flaw?: Flaw): LossTerm {
+  const seen: ops.Tensor[] = [];
   return {
     name: "square",
     taps: { activations: true },
@@ -24,6 +25,13 @@ function term(weight: number, flaw?: Flaw): LossTerm {
       if (flaw === "poisoned" && weight === 0) return ops.mean(ops.log(ops.sub(first.value, first.value)));
       return ops.mean(ops.square(first.value));
     },
+    observer: () => ({
+      observe({ value }) {
+        seen.splice(0, seen.length, ops.mean(ops.square(value)));
+        return seen;
+      },
+      loss: () => ops.scale(seen[0]!, flaw === "observer" ? 2 : 1),
+    }),
   };
 }
 
@@ -37,6 +45,7 @@ const CAUGHT: Readonly<Record<Flaw, string>> = {
   gradient: "has the gradient of its central differences",
   weightless: "gives no gradient at weight 0",
   poisoned: "gives no gradient at weight 0",
+  observer: "gives through its observer what it computes",
   leak: "leaves no tensor behind",
   taps: "refuses a forward pass without its taps",
 };

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { modelFamilyChecks, toyFamily, type Check } from "../src/index.ts";
 import { failures } from "./failures.ts";
 
-type Flaw = "shape" | "loss" | "tapped" | "masks" | "noise" | "padding" | "leak" | "disposal" | "dead" | "undo" | "idle" | "paths" | "replace" | "export" | "lenient";
+type Flaw = "blind" | "shape" | "loss" | "tapped" | "masks" | "noise" | "padding" | "leak" | "disposal" | "dead" | "undo" | "idle" | "paths" | "replace" | "export" | "lenient";
 
 const batch: HostBatch = { size: 2, seq: 3, inputIds: Int32Array.of(1, 4, 2, 7, 3, 0), attentionMask: Float32Array.of(1, 1, 1, 1, 1, 0), labels: Int32Array.of(2, 0) };
 
@@ -28,7 +28,7 @@ function flawed(model: Model, flaw?: Flaw): Model {
   const forward: Model["forward"] = (inputs, taps, context) => {
     if (flaw === "leak") ops.tf.keep(ops.tf.scalar(1));
     const seen = flaw === "padding" ? { ...inputs, attentionMask: ops.ones(inputs.attentionMask.shape) } : inputs;
-    const result = model.forward(seen, flaw === "tapped" ? { activations: true } : taps, context);
+    const result = model.forward(seen, flaw === "tapped" ? { activations: true } : flaw === "blind" ? { ...taps, observe: undefined } : taps, context);
     if (flaw === "shape") return { ...result, logits: ops.concat([result.logits, result.logits], 1) };
     if (flaw === "noise") return { ...result, logits: ops.scale(result.logits, 1 + drawn++) };
     if (flaw === "dead") return { ...result, logits: ops.noGradient(() => ops.scale(result.logits, 1)) };
@@ -61,6 +61,7 @@ const wraps = (kind: SiteKind): string => `runs every ${kind} site through its w
 const CAUGHT: Readonly<Record<Flaw, readonly string[]>> = {
   shape: ["gives logits of the head's shape and a finite loss"],
   loss: ["gives logits of the head's shape and a finite loss"],
+  blind: ["gives what is tapped and nothing else"],
   tapped: ["gives what is tapped and nothing else"],
   masks: ["gives what is tapped and nothing else"],
   noise: ["computes the same twice in evaluation mode"],

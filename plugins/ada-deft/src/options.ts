@@ -44,6 +44,8 @@ export const gatedDensitySchema = z.strictObject({
   blockCost: z.number().min(0).default(0).describe("what a present block costs beside its density; with hard-concrete gates this is the L0 penalty"),
 });
 
+/** The validated options of `gated-density`: plain JSON. */
+export type GatedDensityOptions = z.output<typeof gatedDensitySchema>;
 /** Options of `gated-density` as a caller gives them. */
 export type GatedDensitySettings = z.input<typeof gatedDensitySchema>;
 

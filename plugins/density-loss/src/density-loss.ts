@@ -1,4 +1,4 @@
-import { DeftError, layerDensities, ops, type ForwardResult, type LayerDensity, type LossTerm, type Progress, type TappedActivation } from "@deft-js/core";
+import { activationLoss, DeftError, LayerDensities, ops, type ActivationObserver, type LossTerm, type Progress, type TappedActivation } from "@deft-js/core";
 import { densityLossOptions, type DensityLossOptions, type DensityLossSettings } from "./options.ts";
 import { valueAt } from "./schedule.ts";
 
@@ -10,31 +10,47 @@ import { valueAt } from "./schedule.ts";
  */
 export function densityLoss(settings: DensityLossSettings = {}): LossTerm {
   const options = densityLossOptions(settings);
-  return {
+  return activationLoss({
     name: "density",
-    taps: { activations: true },
     weightAt: (progress) => valueAt(options.weight, progress),
-    compute: (forward, _batch, progress) => compute(forward, progress, options),
-  };
+    observer: (progress) => new DensityObserver(options, progress),
+  });
 }
 
-function compute(forward: ForwardResult, progress: Progress, options: DensityLossOptions): ops.Tensor {
-  const chosen = forward.activations.filter((activation) => isChosen(activation, options.layers));
-  if (chosen.length === 0) {
-    const known = forward.activations.map(({ path }) => path).join(", ");
-    throw new DeftError("density.layers", `density: layers must choose a tapped activation, got ${JSON.stringify(options.layers ?? "all")}. Known: ${known || "none"}.`);
+class DensityObserver implements ActivationObserver {
+  readonly #options: DensityLossOptions;
+  readonly #densities: LayerDensities;
+  readonly #known: string[] = [];
+  readonly #chosen: { readonly encoder: ops.Tensor[]; readonly decoder: ops.Tensor[] } = { encoder: [], decoder: [] };
+
+  constructor(options: DensityLossOptions, progress: Progress) {
+    const { epsilon, padding, labels, gated } = options;
+    this.#options = options;
+    this.#densities = new LayerDensities({ epsilon: valueAt(epsilon, progress), padding, labels, gated });
   }
-  const densities = layerDensities(chosen, { epsilon: valueAt(options.epsilon, progress), padding: options.padding, labels: options.labels, gated: options.gated });
-  const encoder = stackMean(densities, "encoder", options.encoderWeight);
-  const decoder = stackMean(densities, "decoder", options.decoderWeight);
-  if (encoder === undefined || decoder === undefined) return (encoder ?? decoder) as ops.Tensor;
-  return ops.add(encoder, decoder);
+
+  observe(activation: TappedActivation): readonly ops.Tensor[] {
+    this.#known.push(activation.path);
+    if (!isChosen(activation, this.#options.layers)) return [];
+    const { perExample, kept } = this.#densities.of(activation);
+    this.#chosen[activation.stack].push(perExample);
+    return kept;
+  }
+
+  loss(): ops.Tensor {
+    const { layers, encoderWeight, decoderWeight } = this.#options;
+    const { encoder, decoder } = this.#chosen;
+    if (encoder.length + decoder.length === 0)
+      throw new DeftError("density.layers", `density: layers must choose a tapped activation, got ${JSON.stringify(layers ?? "all")}. Known: ${this.#known.join(", ") || "none"}.`);
+    const means = [...stackMean(encoder, encoderWeight), ...stackMean(decoder, decoderWeight)];
+    return means.reduce((a, b) => ops.add(a, b));
+  }
 }
 
-/** factor · mean over the stack's layers and the batch, []; undefined for a stack without layers. */
-function stackMean(densities: readonly LayerDensity[], stack: "encoder" | "decoder", factor: number): ops.Tensor | undefined {
-  const means = densities.filter(({ activation }) => activation.stack === stack).map(({ perExample }) => ops.mean(perExample));
-  return means.length === 0 ? undefined : ops.scale(means.reduce((a, b) => ops.add(a, b)), factor / means.length);
+/** factor · mean over the stack's layers and the batch, []; nothing for a stack without layers. */
+function stackMean(densities: readonly ops.Tensor[], factor: number): readonly ops.Tensor[] {
+  if (densities.length === 0) return [];
+  return [ops.scale(ops.mean(densities.reduce((a, b) => ops.add(a, b))), factor / densities.length)];
 }
 
 function isChosen({ path, layer }: TappedActivation, layers: DensityLossOptions["layers"]): boolean {

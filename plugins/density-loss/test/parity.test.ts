@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { layerDensities, ops, type Batch, type NamedArray } from "@deft-js/core";
+import { LayerDensities, ops, type Batch, type NamedArray } from "@deft-js/core";
 import { demandClose, readFixtureJson, readFixtureTensors, tapeGradients } from "@deft-js/testkit";
 import { describe, expect, it } from "vitest";
 import { densityLoss, densityMeter } from "../src/index.ts";
@@ -13,7 +13,7 @@ describe("a²/(a²+ε) and its gradient against PyTorch", () => {
   const variable = ops.Variable.from("x", x, [x.length, 1, 1]);
   const values = (epsilon: number): ops.Tensor => {
     const mask = ops.ones([x.length, 1]);
-    return layerDensities([{ path: "x", stack: "encoder", layer: 0, value: ops.scale(variable.value, 1), mask }], { epsilon, padding: "include" })[0]!.perExample;
+    return new LayerDensities({ epsilon, padding: "include" }).of({ path: "x", stack: "encoder", layer: 0, value: ops.scale(variable.value, 1), mask }).perExample;
   };
 
   it.each(["1e-07", "1e-05", "0.001", "0.1", "1", "20"])("ε = %s", (label) => {
@@ -50,7 +50,9 @@ describe.each(["bert-lora-at", "t5-pfeiffer-at"])("the reference's density on th
 
   it.each(["1e-07", "0.001"])("every layer and example at ε = %s", (label) => {
     ops.scope(() => {
-      for (const { activation, perExample } of layerDensities(forwardOf(layers).activations, { epsilon: Number(label), padding: "include" })) {
+      const densities = new LayerDensities({ epsilon: Number(label), padding: "include" });
+      for (const activation of forwardOf(layers).activations) {
+        const { perExample } = densities.of(activation);
         const expected = tensors.get(`density_l0.eps${label}.${activation.stack.slice(0, 3)}`)!;
         const column = columnOf(expected, activation.layer);
         demandClose({ name: activation.path, actual: ops.read(perExample), expected: column, tolerance: 1e-5, relativeTo: "entry", absolute: 1e-6 });

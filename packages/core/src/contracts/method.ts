@@ -1,6 +1,6 @@
 import type { Rng, Tensor, Variable } from "@deft-js/tensor";
 import type { Batch } from "./batch.ts";
-import type { ForwardResult, Model, NamedArray, Taps } from "./model.ts";
+import type { ForwardResult, Model, NamedArray, Taps, TappedActivation } from "./model.ts";
 import type { Tokenizer } from "./task.ts";
 
 /** A PEFT method, configured. */
@@ -70,6 +70,16 @@ export interface LossTerm {
   readonly taps: Taps;
   /** The term's scalar. */
   compute(forward: ForwardResult, batch: Batch, progress: Progress): Tensor;
+  /** The same over one forward pass, an activation at a time, where the term can be computed so: no layer's activation is then kept until the next one has run. */
+  observer?(progress: Progress): ActivationObserver;
+}
+
+/** A loss term in one forward pass. */
+export interface ActivationObserver {
+  /** Takes what the term needs of an activation. The tensors that it gives live until `loss` has run; everything else is freed with the layer. */
+  observe(activation: TappedActivation): readonly Tensor[];
+  /** The term's scalar, once all layers have run. */
+  loss(): Tensor;
 }
 
 /** Where the run stands. */

@@ -24,6 +24,8 @@ export interface Taps {
   readonly activations?: boolean;
   /** Hidden states after the embedding and after each layer. */
   readonly hiddenStates?: boolean;
+  /** Called with each MLP activation, in order, while its layer runs: activation and whatever the call makes are freed with the layer, but for what is on hold. */
+  readonly observe?: ((activation: TappedActivation) => void) | undefined;
 }
 
 /** What a forward pass gives. */

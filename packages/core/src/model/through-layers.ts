@@ -44,11 +44,12 @@ export function throughLayers<L extends { readonly activationPath: string }>(pas
       }
       const { hidden: x, attentionMask: mask, activations, hiddenStates } = upTo(depth - 1);
       const { hidden, activation, product } = pass.run(layer, { index: depth - 1, x, mask });
-      const tapped = taps.activations === true && activation !== undefined;
+      const tapped: TappedActivation | undefined = activation === undefined ? undefined : { path: layer.activationPath, stack, layer: depth - 1, value: activation, ...(product === undefined ? {} : { product }), mask: real ?? mask };
+      if (tapped !== undefined) taps.observe?.(tapped);
       return {
         hidden,
         attentionMask: mask,
-        activations: tapped ? [...activations, { path: layer.activationPath, stack, layer: depth - 1, value: activation, ...(product === undefined ? {} : { product }), mask: real ?? mask }] : activations,
+        activations: tapped !== undefined && taps.activations === true ? [...activations, tapped] : activations,
         hiddenStates: taps.hiddenStates === true ? [...hiddenStates, hidden] : hiddenStates,
       };
     });

@@ -8,7 +8,7 @@ export type Padding = "exclude" | "include";
 export type Gated = "gate" | "product";
 
 /** What counts of an activation: [batch, seq, dFf]. */
-export function countedValue({ value, product }: TappedActivation, gated: Gated): Tensor {
+export function countedValue({ value, product }: Pick<TappedActivation, "value" | "product">, gated: Gated): Tensor {
   return gated === "product" ? (product ?? value) : value;
 }
 
@@ -22,32 +22,44 @@ export interface LayerDensityOptions {
   readonly gated?: Gated | undefined;
 }
 
-/** The density of one layer. */
-export interface LayerDensity {
-  readonly activation: TappedActivation;
-  /** p, [batch]. */
-  readonly perExample: Tensor;
-}
-
 /**
- * The smooth density of each layer and example, p_b = mean over positions and neurons of a²/(a²+ε), with the gradient by the
- * activations. Without padding the mean goes over the positions whose mask is 1; an example without any has density 0.
- * @param activations values [batch, seq, dFf], masks [batch, seq]
+ * The smooth density of one layer after the other, p_b = mean over positions and neurons of a²/(a²+ε), with the gradient by the activations. Without padding the
+ * mean goes over the positions whose mask is 1; an example without any has density 0.
  */
-export function layerDensities(activations: readonly TappedActivation[], { epsilon, padding, labels = padding, gated = "gate" }: LayerDensityOptions): readonly LayerDensity[] {
-  const shares = { encoder: new Map<Tensor, Tensor>(), decoder: new Map<Tensor, Tensor>() };
-  return activations.map((activation) => {
-    const { mask, stack } = activation;
-    const value = countedValue(activation, gated);
-    let share = shares[stack].get(mask);
-    if (share === undefined) shares[stack].set(mask, (share = positionShares(mask, stack === "decoder" ? labels : padding)));
-    return { activation, perExample: densityPenalty(value, { epsilon, weights: scale(share, 1 / (value.shape[2] ?? 1)) }) };
-  });
+export class LayerDensities {
+  readonly #options: LayerDensityOptions;
+  /** The weights of the positions, [batch, seq], by stack, mask and width. */
+  readonly #weights = new Map<string, Tensor>();
+
+  constructor(options: LayerDensityOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * @param activation value [batch, seq, dFf], mask [batch, seq]
+   * @returns p, [batch]; and the tensors, p among them, that must live until the last layer has been taken
+   */
+  of(activation: TappedActivation): { readonly perExample: Tensor; readonly kept: readonly Tensor[] } {
+    const value = countedValue(activation, this.#options.gated ?? "gate");
+    const { weights, made } = this.#weightsFor(activation, value.shape[2] ?? 1);
+    const perExample = densityPenalty(value, { epsilon: this.#options.epsilon, weights });
+    return { perExample, kept: made ? [perExample, weights] : [perExample] };
+  }
+
+  #weightsFor({ mask, stack }: TappedActivation, neurons: number): { weights: Tensor; made: boolean } {
+    const key = `${stack} ${mask.id} ${neurons}`;
+    const found = this.#weights.get(key);
+    if (found !== undefined) return { weights: found, made: false };
+    const { padding, labels = padding } = this.#options;
+    const weights = positionWeights(mask, stack === "decoder" ? labels : padding, neurons);
+    this.#weights.set(key, weights);
+    return { weights, made: true };
+  }
 }
 
-/** The share of each position in its example's mean, [batch, seq]: 1/seq, or mask/Σmask. */
-function positionShares(mask: Tensor, padding: Padding): Tensor {
-  if (padding === "include") return scale(ones(mask.shape), 1 / (mask.shape[1] ?? 1));
+/** The share of each position and neuron in its example's mean, [batch, seq]: 1/(seq·n), or mask/(Σmask·n). */
+function positionWeights(mask: Tensor, padding: Padding, neurons: number): Tensor {
+  if (padding === "include") return scale(ones(mask.shape), 1 / ((mask.shape[1] ?? 1) * neurons));
   const counts = clip(sum(mask, { axes: [1], keepDims: true }), 1, Number.MAX_SAFE_INTEGER); // [batch, 1]
-  return div(mask, counts);
+  return scale(div(mask, counts), 1 / neurons);
 }

@@ -1,7 +1,7 @@
-import { add, DeftError, noGradient, scale, type Tensor } from "@deft-js/tensor";
+import { add, DeftError, hold, noGradient, release, scale, type Tensor } from "@deft-js/tensor";
 import type { Batch } from "../contracts/batch.ts";
-import type { LossTerm, Progress } from "../contracts/method.ts";
-import type { ForwardResult, Model, Taps } from "../contracts/model.ts";
+import type { ActivationObserver, LossTerm, Progress } from "../contracts/method.ts";
+import type { ForwardResult, Model, TappedActivation, Taps } from "../contracts/model.ts";
 
 /** The taps that are wanted by at least one. */
 export function unionTaps(taps: readonly Taps[]): Taps {
@@ -10,7 +10,6 @@ export function unionTaps(taps: readonly Taps[]): Taps {
 
 /** What is minimised: Σ wᵢ·lossᵢ, the model's own loss first, as the term `task` with weight 1. */
 export class Objective {
-  readonly taps: Taps;
   /** The terms' names in order. */
   readonly names: readonly string[];
   readonly #terms: readonly LossTerm[];
@@ -21,7 +20,6 @@ export class Objective {
     const task: LossTerm = { name: "task", taps: {}, weightAt: () => 1, compute: (forward, batch) => model.loss(forward, batch) };
     this.#terms = [task, ...losses];
     this.names = this.#terms.map((term) => term.name);
-    this.taps = unionTaps(this.#terms.map((term) => term.taps));
     const twice = this.names.find((name, i) => this.names.indexOf(name) !== i);
     if (twice !== undefined) throw new DeftError("training.terms", `training: loss terms must have names of their own, got ${twice} twice. Rename or remove one (\`task\` is the model's loss).`);
   }
@@ -43,20 +41,63 @@ export class Objective {
   }
 
   /**
-   * The weighted sum and each term before its weight. A term of weight 0 is computed for the record alone, without a gradient.
+   * Runs the model and gives the weighted sum and each term before its weight. A term of weight 0 is computed for the record alone, without a gradient.
+   * @param forward runs the model with these taps
    * @throws DeftError `training.weight` when every weight is 0
    */
-  compute(forward: ForwardResult, batch: Batch, weights: readonly number[], progress: Progress): { total: Tensor; terms: readonly Tensor[] } {
-    const weighted: Tensor[] = [];
-    const terms = this.#terms.map((term, i) => {
-      const weight = weights[i] ?? 0;
-      if (weight === 0) return noGradient(() => term.compute(forward, batch, progress));
-      const value = term.compute(forward, batch, progress);
-      weighted.push(weight === 1 ? value : scale(value, weight));
-      return value;
-    });
-    if (weighted.length === 0) throw new DeftError("training.weight", `training: one loss term must have a weight other than 0, got 0 for ${this.names.join(", ")}. Raise one.`);
-    return { total: weighted.reduce((sum, part) => add(sum, part)), terms };
+  compute(forward: (taps: Taps) => ForwardResult, batch: Batch, weights: readonly number[], progress: Progress): { total: Tensor; terms: readonly Tensor[] } {
+    const passes = this.#terms.map((term, i) => new TermPass(term, weights[i] ?? 0, progress));
+    try {
+      const result = forward({ ...unionTaps(passes.map((pass) => pass.taps)), observe: (activation) => passes.forEach((pass) => pass.observe(activation)) });
+      const terms = passes.map((pass) => pass.value(result, batch));
+      const weighted = terms.flatMap((value, i) => (weights[i] === 0 ? [] : [weights[i] === 1 ? value : scale(value, weights[i] as number)]));
+      if (weighted.length === 0) throw new DeftError("training.weight", `training: one loss term must have a weight other than 0, got 0 for ${this.names.join(", ")}. Raise one.`);
+      return { total: weighted.reduce((sum, part) => add(sum, part)), terms };
+    } finally {
+      for (const pass of passes) pass.end();
+    }
+  }
+}
+
+/** A term in one forward pass: by its observer where it has one. */
+class TermPass {
+  readonly #term: LossTerm;
+  readonly #weight: number;
+  readonly #progress: Progress;
+  readonly #observer: ActivationObserver | undefined;
+  readonly #kept: Tensor[] = [];
+
+  constructor(term: LossTerm, weight: number, progress: Progress) {
+    this.#term = term;
+    this.#weight = weight;
+    this.#progress = progress;
+    this.#observer = term.observer?.(progress);
+  }
+
+  get taps(): Taps {
+    return this.#observer === undefined ? this.#term.taps : { ...this.#term.taps, activations: false };
+  }
+
+  observe(activation: TappedActivation): void {
+    const observer = this.#observer;
+    if (observer === undefined) return;
+    for (const tensor of this.#recorded(() => observer.observe(activation))) {
+      hold(tensor);
+      this.#kept.push(tensor);
+    }
+  }
+
+  value(result: ForwardResult, batch: Batch): Tensor {
+    return this.#recorded(() => this.#observer?.loss() ?? this.#term.compute(result, batch, this.#progress));
+  }
+
+  end(): void {
+    for (const tensor of this.#kept.splice(0)) release(tensor);
+  }
+
+  /** Without weight a term has no gradient. */
+  #recorded<T>(body: () => T): T {
+    return this.#weight === 0 ? noGradient(body) : body();
   }
 }
 

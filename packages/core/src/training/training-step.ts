@@ -126,7 +126,7 @@ export class TrainingStep {
     const batch = batchTensors(host);
     let terms: readonly Tensor[] = [];
     const { value, gradients } = valueAndGradients(() => {
-      const made = this.objective.compute(model.forward(batch, this.objective.taps, context), batch, weights, progress);
+      const made = this.objective.compute((taps) => model.forward(batch, taps, context), batch, weights, progress);
       terms = made.terms;
       return made.total;
     }, variables);

@@ -1,5 +1,6 @@
-import { ops, type Batch, type ForwardResult, type LossTerm, type Progress } from "@deft-js/core";
+import { ops, type ActivationObserver, type Batch, type ForwardResult, type LossTerm, type Progress } from "@deft-js/core";
 import { demand, demandError, type Check } from "../check.ts";
+import { demandClose } from "../compare.ts";
 import { gradientCheck, tapeGradients } from "../gradient-check.ts";
 
 /** What the suite for loss terms is run on. */
@@ -27,6 +28,7 @@ export function lossTermChecks(subject: LossTermSubject): readonly Check[] {
     { name: "gives one finite number all through a run", run: () => demandFinite(subject) },
     { name: "has the gradient of its central differences", run: () => demandGradient(subject) },
     { name: "gives no gradient at weight 0", run: () => demandWeightless(subject) },
+    { name: "gives through its observer what it computes", run: () => demandObserver(subject) },
     { name: "leaves no tensor behind", run: () => demandNoLeak(subject) },
     { name: "refuses a forward pass without its taps", run: () => demandTaps(subject) },
   ];
@@ -65,6 +67,33 @@ function demandWeightless({ weightless, forward, batch, variables }: LossTermSub
   }
   const gradients = tapeGradients(() => ops.scale(term.compute(forward(), batch, at(0)), term.weightAt(at(0))), variables);
   for (const [path, values] of gradients) demand(values.every((value) => value === 0), `weight 0: the gradient of ${path} must be 0, got ${values.find((value) => value !== 0)}`);
+}
+
+function demandObserver({ term, forward, batch, variables }: LossTermSubject): void {
+  const { compute, observer } = term();
+  if (observer === undefined) return;
+  for (const progress of [at(0), at(TOTAL - 1)]) {
+    const [plain, observed] = [() => compute(forward(), batch, progress), () => observedLoss(observer(progress), forward())];
+    const value = (f: () => ops.Tensor): Float32Array => ops.scope(() => Float32Array.from(ops.read(f())));
+    demandClose({ name: "observer: loss", actual: value(observed), expected: value(plain), tolerance: 1e-6, relativeTo: "entry" });
+    const expected = tapeGradients(plain, variables);
+    for (const [path, actual] of tapeGradients(observed, variables)) demandClose({ name: `observer: gradient of ${path}`, actual, expected: expected.get(path) as Float32Array, tolerance: 1e-6, relativeTo: "max" });
+  }
+}
+
+/** The loss as the trainer takes it: each activation in a scope of its own, which frees what is not handed out. */
+function observedLoss(observer: ActivationObserver, { activations }: ForwardResult): ops.Tensor {
+  const kept: ops.Tensor[] = [];
+  const keep = (tensor: ops.Tensor): void => {
+    ops.hold(tensor);
+    kept.push(tensor);
+  };
+  try {
+    for (const activation of activations) ops.scope(() => observer.observe(activation).forEach(keep));
+    return observer.loss();
+  } finally {
+    kept.forEach(ops.release);
+  }
 }
 
 function demandNoLeak({ term, forward, batch }: LossTermSubject): void {

@@ -45,6 +45,11 @@ function demandTaps({ batch }: ModelFamilySubject, model: Model): void {
       demand(value.shape.length === 3 && value.shape[0] === batch.size && value.shape[2] === site.dOut, `taps: ${path} must be [${batch.size}, seq, ${site.dOut}], got [${value.shape}]`);
       demand(mask.shape.join() === value.shape.slice(0, 2).join(), `taps: the mask of ${path} must be [${value.shape.slice(0, 2)}], got [${mask.shape}]`);
     }
+    const observed: (readonly [path: string, value: Float32Array])[] = [];
+    const none = model.forward(tensors, { observe: ({ path, value }) => void observed.push([path, Float32Array.from(ops.read(value))]) }).activations;
+    demand(none.length === 0, `taps: an observer alone must keep no activation, got ${none.length}`);
+    const same = observed.length === activations.length && activations.every(({ path, value }, i) => observed[i]?.[0] === path && sameBits(observed[i][1], ops.read(value)));
+    demand(same, `taps: an observer must see each activation in order, got ${observed.map(([path]) => path).join(", ") || "none"}`);
     demand(hiddenStates.length > 1 && hiddenStates.every(({ shape }) => shape.length === 3), `taps: hidden states must be [batch, seq, dModel], one more than layers, got ${hiddenStates.length}`);
   });
 }

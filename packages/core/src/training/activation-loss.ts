@@ -1,0 +1,26 @@
+import type { ActivationObserver, LossTerm, Progress } from "../contracts/method.ts";
+
+/** What makes a loss term of an observer. */
+export interface ActivationLoss {
+  /** See `LossTerm.name`. */
+  readonly name: string;
+  /** See `LossTerm.weightAt`. */
+  weightAt(progress: Progress): number;
+  /** See `LossTerm.observer`. */
+  observer(progress: Progress): ActivationObserver;
+}
+
+/** A loss term that needs one activation at a time: `compute` shows its observer the activations that were tapped. */
+export function activationLoss({ name, weightAt, observer }: ActivationLoss): LossTerm {
+  return {
+    name,
+    taps: { activations: true },
+    weightAt,
+    observer,
+    compute({ activations }, _batch, progress) {
+      const pass = observer(progress);
+      for (const activation of activations) pass.observe(activation);
+      return pass.loss();
+    },
+  };
+}
