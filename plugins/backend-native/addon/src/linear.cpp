@@ -8,14 +8,14 @@
 namespace deft {
 
 namespace {
-// Rows that a thread must have for its own product to be as fast as one that the library splits.
-constexpr i64 ROWS_FOR_OWN_PRODUCT = 1024;
+// Rows that a thread must have for its own product to be as fast as one that the library splits; by the transpose of a weight the library splits worse.
+constexpr i64 OWN_ROWS = 1024, OWN_ROWS_TRANSPOSED = 128;
 
 // Calls f(begin, end) on each thread's rows when every thread gets enough of them; false when it does not.
 template <class F>
-bool by_rows(i64 rows, F f) {
+bool by_rows(i64 rows, bool transposed, F f) {
   const i64 threads = thread_count();
-  if (threads < 2 || rows < threads * ROWS_FOR_OWN_PRODUCT) return false;
+  if (threads < 2 || rows < threads * (transposed ? OWN_ROWS_TRANSPOSED : OWN_ROWS)) return false;
   base::parallel(threads, base::GRAIN, [&](i64 begin, i64 end) { f(rows * begin / threads, rows * end / threads); });
   return true;
 }
@@ -48,7 +48,7 @@ void linear(Activation kind, const float* x, const Weight& w, const float* bias,
   };
   if (w.packed) {
     w.packed->multiply(x, product, rows);
-  } else if (by_rows(rows, [&](i64 begin, i64 end) {
+  } else if (by_rows(rows, w.transposed, [&](i64 begin, i64 end) {
                gemm_here(false, w.transposed, end - begin, d_out, d_in, 1, x + begin * d_in, d_in, w.data, ldw, 0, product + begin * d_out, d_out);
                epilogue(begin, end);
              })) {
@@ -65,7 +65,7 @@ void linear_input_gradient(const float* dy, const Weight& w, float* dx, i64 rows
     return;
   }
   const i64 ldw = w.transposed ? d_in : d_out;
-  const bool done = by_rows(rows, [&](i64 begin, i64 end) {
+  const bool done = by_rows(rows, !w.transposed, [&](i64 begin, i64 end) {
     gemm_here(false, !w.transposed, end - begin, d_in, d_out, 1, dy + begin * d_out, d_out, w.data, ldw, 0, dx + begin * d_in, d_in);
   });
   if (!done) gemm(false, !w.transposed, rows, d_in, d_out, 1, dy, d_out, w.data, ldw, 0, dx, d_in);
