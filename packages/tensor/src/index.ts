@@ -23,7 +23,7 @@ export { checkQuantizedMatrix, dequantizedRows, quantizedBytes, scaleOf, type Bl
 export { profileKernels, profileTable, type KernelProfile, type KernelTime } from "./profile.ts";
 export { keeps, randomBits, Rng, type RngState } from "./random.ts";
 export { hold, memory, release, scope } from "./scope.ts";
-export { differentiable, noGradient, valueAndGradients, type DeferredGradient, type Gradient, type InputGradient, type Op, type ValueAndGradients } from "./tape.ts";
+export { differentiable, noGradient, valueAndGradients, type DeferredGradient, type Gradient, type InputGradient, type Op, type SumSoFar, type ValueAndGradients } from "./tape.ts";
 export { intTensor, ones, read, readAsync, scalar, tensor, zeros } from "./tensor.ts";
 export { timeInTurns, type TimedCall, type TimedPasses } from "./time-in-turns.ts";
 export { tf, type Tensor } from "./tfjs.ts";

@@ -10,7 +10,7 @@ import type { QuantizedMatrix } from "./quantized-matrix.ts";
 export interface KernelTable {
   /** y = f(x·W + b). In: x [rows, dIn], weight [dIn, dOut] ([dOut, dIn] when `transposed`), bias? [dOut]. Out: y, and the pre-activation when `savePre`. */
   DeftLinear: { activation: ActivationKind | "identity"; transposed: boolean; frozen: boolean; savePre: boolean };
-  /** dx = dy·Wᵀ. In: dy [rows, dOut], weight. Out: dx [rows, dIn]. `frozen`: the weight never changes, so it may be packed once. */
+  /** dx = sum + dy·Wᵀ. In: dy [rows, dOut], weight, sum? [rows, dIn] (absent = 0; its memory may become dx's). Out: dx [rows, dIn]. `frozen`: the weight never changes, so it may be packed once. */
   DeftLinearInputGradient: { transposed: boolean; frozen: boolean };
   /** dW = xᵀ·dy. In: x [rows, dIn], dy [rows, dOut]. Out: dW [dIn, dOut] ([dOut, dIn] when `transposed`). */
   DeftLinearWeightGradient: { transposed: boolean };
@@ -33,8 +33,8 @@ export interface KernelTable {
   DeftRowSum: Record<string, never>;
   /** y = base + s·(x·A)·B. In: x [rows, dIn], base [rows, dOut], down A [dIn, r], up B [r, dOut]. Out: y, x·A [rows, r]. */
   DeftLowRank: { scale: number };
-  /** In: x, xa [rows, r], dy, down, up. Out: dx, dA, dB. */
-  DeftLowRankGradient: { scale: number };
+  /** In: x, xa [rows, r], dy, down, up, and sum? of x's shape (see DeftLinearInputGradient). Out: dA, dB; then sum + dx when `needsX`. */
+  DeftLowRankGradient: { scale: number; needsX: boolean };
   /** y = f(x). In: x. Out: y. */
   DeftActivation: { kind: ActivationKind };
   /**

@@ -27,6 +27,13 @@ export class Gradient {
     return this.#sum;
   }
 
+  /** Takes what has been summed so far out, for a part that is computed onto it; the caller owns it. */
+  takeSum(): Tensor | undefined {
+    const sum = this.#sum;
+    this.#sum = undefined;
+    return sum;
+  }
+
   /** Takes the deferred part of this kind out, for a kernel that computes it itself; more than one are left alone. */
   take<D extends DeferredGradient>(kind: D["kind"]): D | undefined {
     if (this.#deferred.length !== 1 || this.#deferred[0]?.kind !== kind) return undefined;
@@ -71,8 +78,11 @@ interface Node {
   readonly outputId: number;
   readonly saved: readonly Tensor[];
   readonly remake: (() => Tensor) | undefined;
-  readonly backward: (dy: Gradient, needs: readonly boolean[]) => readonly InputGradient[];
+  readonly backward: Op["backward"];
 }
+
+/** Gives what has been summed so far of the gradient by one input, which the part that is returned for it then holds too; undefined where there is nothing. */
+export type SumSoFar = (input: number) => Tensor | undefined;
 
 /** One differentiable op. */
 export interface Op {
@@ -85,7 +95,7 @@ export interface Op {
    */
   forward(recording: boolean): { output: Tensor; saved?: readonly Tensor[]; remake?: () => Tensor };
   /** The gradients of the inputs, fresh tensors (or `dy.value()` itself), `undefined` where `needs` is false. */
-  backward(dy: Gradient, needs: readonly boolean[]): readonly InputGradient[];
+  backward(dy: Gradient, needs: readonly boolean[], sumSoFar: SumSoFar): readonly InputGradient[];
 }
 
 class Tape {
@@ -207,18 +217,28 @@ function goBack(tape: Tape, value: Tensor, gradients: Map<number, Gradient>, lea
 
 function step(tape: Tape, node: Node, dy: Gradient, gradients: Map<number, Gradient>): void {
   const needs = node.inputs.map((x) => tape.tracks(x));
-  scope(() => {
-    const parts = node.backward(dy, needs);
-    for (const [i, input] of node.inputs.entries()) {
-      const part = parts[i];
-      if (part === undefined || needs[i] !== true) continue;
-      let gradient = gradients.get(input.id);
-      if (gradient === undefined) gradients.set(input.id, (gradient = new Gradient()));
-      // one tensor may be the gradient of several inputs: each but the last takes a handle of its own
-      if (!("compute" in part)) gradient.add(owned(part, input, { name: node.name, shared: parts.includes(part, i + 1) }));
-      else gradient.defer(part);
-    }
-  });
+  const taken: Tensor[] = [];
+  const sumSoFar: SumSoFar = (i) => {
+    const sum = gradients.get((node.inputs[i] as Tensor).id)?.takeSum();
+    if (sum !== undefined) taken.push(sum);
+    return sum;
+  };
+  try {
+    scope(() => {
+      const parts = node.backward(dy, needs, sumSoFar);
+      for (const [i, input] of node.inputs.entries()) {
+        const part = parts[i];
+        if (part === undefined || needs[i] !== true) continue;
+        let gradient = gradients.get(input.id);
+        if (gradient === undefined) gradients.set(input.id, (gradient = new Gradient()));
+        // one tensor may be the gradient of several inputs: each but the last takes a handle of its own
+        if (!("compute" in part)) gradient.add(owned(part, input, { name: node.name, shared: parts.includes(part, i + 1) }));
+        else gradient.defer(part);
+      }
+    });
+  } finally {
+    for (const sum of taken) sum.dispose();
+  }
 }
 
 /** A gradient owns its tensor: one that belongs to somebody else (dy passed through, a saved tensor) is taken as a second handle on the same buffer. */

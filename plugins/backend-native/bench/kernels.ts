@@ -36,7 +36,7 @@ function linearTable(): void {
     const library = flops / best(() => addon.batchProduct(false, false, 1, rows, dOut, dIn, false, false, x, w, y));
     const plain = flops / best(() => addon.linear(0, false, rows, dIn, dOut, x, w, null, b, y, null));
     const gelu = flops / best(() => addon.linear(2, false, rows, dIn, dOut, x, w, null, b, y, pre));
-    const back = flops / best(() => addon.linearInputGradient(false, rows, dIn, dOut, y, w, null, dx));
+    const back = flops / best(() => addon.linearInputGradient(false, false, rows, dIn, dOut, y, w, null, dx));
     const rounded = packed === undefined ? NaN : flops / best(() => addon.linear(0, false, rows, dIn, dOut, x, null, packed, b, y, null));
     console.log(`${rows} × ${dIn} → ${dOut}`.padEnd(30), ...[library, plain, gelu, back, rounded].map((v) => v.toFixed(0).padStart(7)), `  ${(plain / library).toFixed(2)} ${(gelu / library).toFixed(2)}`);
   }

@@ -43,10 +43,10 @@ export interface Addon {
   describe(): AddonDescription;
   allocate(bytes: number): ArrayBuffer | undefined;
   linear(activation: number, transposed: boolean, rows: number, dIn: number, dOut: number, x: Floats, weight: Floats, packed: PackedWeight | null, bias: Floats, y: Floats, pre: Floats): void;
-  linearInputGradient(transposed: boolean, rows: number, dIn: number, dOut: number, dy: Floats, weight: Floats, packed: PackedWeight | null, dx: Floats): void;
+  linearInputGradient(transposed: boolean, onto: boolean, rows: number, dIn: number, dOut: number, dy: Floats, weight: Floats, packed: PackedWeight | null, dx: Floats): void;
   linearWeightGradient(transposed: boolean, rows: number, dIn: number, dOut: number, x: Floats, dy: Floats, dw: Floats): void;
   lowRank(scale: number, rows: number, dIn: number, dOut: number, rank: number, x: Floats, base: Floats, down: Floats, up: Floats, y: Floats, xa: Floats): void;
-  lowRankGradient(scale: number, rows: number, dIn: number, dOut: number, rank: number, x: Floats, xa: Floats, dy: Floats, down: Floats, up: Floats, dx: Floats, dDown: Floats, dUp: Floats, dxa: Floats): void;
+  lowRankGradient(scale: number, onto: boolean, rows: number, dIn: number, dOut: number, rank: number, x: Floats, xa: Floats, dy: Floats, down: Floats, up: Floats, dx: Floats, dDown: Floats, dUp: Floats, dxa: Floats): void;
   quantizedLinear(...args: [rows: number, ...matrix: QuantizedArguments, x: Floats, bias: Floats, y: Floats]): void;
   quantizedLinearInputGradient(...args: [rows: number, ...matrix: QuantizedArguments, dy: Floats, dx: Floats]): void;
   batchProduct(transposeA: boolean, transposeB: boolean, batch: number, m: number, n: number, k: number, shareA: boolean, shareB: boolean, a: Floats, b: Floats, y: Floats): void;

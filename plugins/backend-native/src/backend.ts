@@ -76,6 +76,18 @@ export class NativeBackend extends MathBackendCPU implements HostMemory {
     return [{ dataId, shape: [...shape], dtype: "float32" }, values];
   }
 
+  /** A float32 result that starts out as `sum`: in its memory, where no other handle is on it, and otherwise in a copy. */
+  continued(sum: tf.TensorInfo): [tf.TensorInfo, Float32Array] {
+    const stored = this.#stored(sum);
+    if (stored.pooled === true && stored.refCount === 1) {
+      this.incRef(sum.dataId);
+      return [{ dataId: sum.dataId, shape: sum.shape, dtype: "float32" }, stored.values as Float32Array];
+    }
+    const [made, values] = this.make(sum.shape);
+    values.set(this.floats(sum));
+    return [made, values];
+  }
+
   /** Memory outside the runtime's, of exactly this size; the pool's once it is a tensor. */
   hostArray(length: number): Float32Array {
     const memory = length === 0 ? undefined : this.addon.allocate(length * 4);

@@ -33,8 +33,11 @@ describeNative("linear", (isa) => {
     const dyIn = [dy, [rows, dOut]] as const;
     for (const transposed of [false, true]) {
       const weight = [w, transposed ? [dOut, dIn] : [dIn, dOut]] as const;
+      const plain = product(dy, w, rows, dIn, dOut, false, !transposed);
       const [dx] = run("DeftLinearInputGradient", { dy: dyIn, weight }, { ...FROZEN, transposed });
-      expect(error(dx as Float32Array, product(dy, w, rows, dIn, dOut, false, !transposed))).toBeLessThan(1e-6);
+      expect(error(dx as Float32Array, plain)).toBeLessThan(1e-6);
+      const [onto] = run("DeftLinearInputGradient", { dy: dyIn, weight, sum: [x, [rows, dIn]] }, { ...FROZEN, transposed });
+      expect(error(onto as Float32Array, plain.map((value, i) => value + (x[i] as number)))).toBeLessThan(1e-6);
       const [dw] = run("DeftLinearWeightGradient", { x: [x, [rows, dIn]], dy: dyIn }, { transposed });
       const expected = transposed ? product(dy, x, dOut, dIn, rows, true) : product(x, dy, dIn, dOut, rows, true);
       expect(error(dw as Float32Array, expected)).toBeLessThan(3e-6);
@@ -62,9 +65,13 @@ describeNative("linear", (isa) => {
     const expectedXa = product(x, a, rows, rank, dIn);
     expect(error(xa, expectedXa)).toBeLessThan(2e-6);
     expect(error(y, product(expectedXa, b, rows, dOut, rank).map((v, i) => (base[i] as number) + scale * v))).toBeLessThan((dIn + rank) * 2 ** -23);
-    const [dx, da, db] = run("DeftLowRankGradient", { ...given, xa: [xa, [rows, rank]], dy: [dy, [rows, dOut]] }, { scale }) as [Float32Array, Float32Array, Float32Array];
+    const all = { ...given, xa: [xa, [rows, rank]], dy: [dy, [rows, dOut]] } as const;
+    const [da, db, dx] = run("DeftLowRankGradient", all, { scale, needsX: true }) as [Float32Array, Float32Array, Float32Array];
     const dxa = product(dy, b, rows, rank, dOut, false, true).map((v) => v * scale);
-    expect(error(dx, product(dxa, a, rows, dIn, rank, false, true))).toBeLessThan(2e-6);
+    const expectedDx = product(dxa, a, rows, dIn, rank, false, true);
+    expect(error(dx, expectedDx)).toBeLessThan(2e-6);
+    expect(error(run("DeftLowRankGradient", { ...all, sum: [x, [rows, dIn]] }, { scale, needsX: true })[2] as Float32Array, expectedDx.map((value, i) => value + (x[i] as number)))).toBeLessThan(2e-6);
+    expect(run("DeftLowRankGradient", all, { scale, needsX: false })).toEqual([da, db]);
     expect(error(da, product(x, dxa, dIn, rank, rows, true))).toBeLessThan(5e-6);
     expect(error(db, product(expectedXa, dy, rank, dOut, rows, true).map((v) => v * scale))).toBeLessThan(5e-6);
   });

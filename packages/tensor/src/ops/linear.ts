@@ -1,6 +1,6 @@
 import type { ActivationKind } from "../kernels.ts";
 import { output, runKernel } from "../run-kernel.ts";
-import { differentiable, isTracked, type Gradient, type InputGradient } from "../tape.ts";
+import { differentiable, isTracked } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
 import { activate, activationGradient, remakeActivation } from "./activation.ts";
 import { derivesFromOutput } from "./composed-activation.ts";
@@ -38,9 +38,13 @@ export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): 
       const saved = [...needsX, weight];
       return activation === undefined || at === undefined ? { output: y, saved } : { output: y, saved: [...saved, at], remake: remakeActivation(at, activation) };
     },
-    backward: (gradient, needs) => {
+    backward: (gradient, needs, sumSoFar) => {
       const dz = activation === undefined || at === undefined ? gradient.value() : activationGradient(gradient, at, activation);
-      return gradients(dz, x, weight, transposed, frozen, needs);
+      return [
+        needs[0] === true ? inputGradient(dz, weight, { transposed, frozen, shape: x.shape, sum: sumSoFar(0) }) : undefined,
+        needs[1] === true ? weightGradient(x, dz, transposed) : undefined,
+        needs[2] === true ? rowSum(dz) : undefined,
+      ];
     },
   });
 }
@@ -54,17 +58,22 @@ function forward(x: Tensor, weight: Tensor, options: LinearOptions, savePre: boo
   return activation === undefined ? [pre, undefined] : [activate(pre, activation), pre];
 }
 
-function gradients(dz: Tensor, x: Tensor, weight: Tensor, transposed: boolean, frozen: boolean, needs: readonly boolean[]): InputGradient[] {
-  return [
-    needs[0] === true ? inputGradient(dz, weight, transposed, frozen, x.shape) : undefined,
-    needs[1] === true ? weightGradient(x, dz, transposed) : undefined,
-    needs[2] === true ? rowSum(dz) : undefined,
-  ];
+interface InputGradientOptions {
+  readonly transposed: boolean;
+  readonly frozen: boolean;
+  /** Of x. */
+  readonly shape: number[];
+  /** What the gradient is added to; its memory may be taken for the result. */
+  readonly sum: Tensor | undefined;
 }
 
-function inputGradient(dz: Tensor, weight: Tensor, transposed: boolean, frozen: boolean, shape: number[]): Tensor {
-  const fused = runKernel("DeftLinearInputGradient", { dy: dz, weight }, { transposed, frozen });
-  return fused === undefined ? tf.reshape(product(rows(dz), weight, false, !transposed), shape) : output(fused, 0, "DeftLinearInputGradient");
+function inputGradient(dz: Tensor, weight: Tensor, { transposed, frozen, shape, sum }: InputGradientOptions): Tensor {
+  const fused = runKernel("DeftLinearInputGradient", { dy: dz, weight, sum }, { transposed, frozen });
+  return fused === undefined ? addTo(sum, tf.reshape(product(rows(dz), weight, false, !transposed), shape)) : output(fused, 0, "DeftLinearInputGradient");
+}
+
+function addTo(sum: Tensor | undefined, part: Tensor): Tensor {
+  return sum === undefined ? part : tf.add(sum, part);
 }
 
 function weightGradient(x: Tensor, dz: Tensor, transposed: boolean): Tensor {
@@ -125,18 +134,28 @@ export function lowRank(x: Tensor, base: Tensor, options: LowRankOptions): Tenso
       const branch = tf.mul(tf.matMul(xa, up), scale);
       return { output: tf.add(base, tf.reshape(branch, base.shape)), saved: [x, down, up, xa] };
     },
-    backward: (gradient, needs) => {
-      const [dx, dDown, dUp] = lowRankGradient(gradient, x, xa, options);
-      return [needs[0] === true ? dx : undefined, gradient.value(), dDown, dUp];
+    backward: (gradient, [needsX, needsBase], sumSoFar) => {
+      const dy = gradient.value();
+      const [dDown, dUp, dx] = lowRankGradient({ x, xa, dy, needsX: needsX === true, sum: needsX === true ? sumSoFar(0) : undefined }, options);
+      return [dx, needsBase === true ? dy : undefined, dDown, dUp];
     },
   });
 }
 
-function lowRankGradient(gradient: Gradient, x: Tensor, xa: Tensor, { down, up, scale }: LowRankOptions): [Tensor, Tensor, Tensor] {
-  const dy = gradient.value();
-  const fused = runKernel("DeftLowRankGradient", { x, xa, dy, down, up }, { scale });
-  if (fused !== undefined) return [output(fused, 0, "DeftLowRankGradient"), output(fused, 1, "DeftLowRankGradient"), output(fused, 2, "DeftLowRankGradient")];
+interface LowRankBackward {
+  readonly x: Tensor;
+  readonly xa: Tensor;
+  readonly dy: Tensor;
+  readonly needsX: boolean;
+  /** What dx is added to; its memory may be taken for the result. */
+  readonly sum: Tensor | undefined;
+}
+
+function lowRankGradient({ x, xa, dy, needsX, sum }: LowRankBackward, { down, up, scale }: LowRankOptions): [dDown: Tensor, dUp: Tensor, dx: Tensor | undefined] {
+  const fused = runKernel("DeftLowRankGradient", { x, xa, dy, down, up, sum }, { scale, needsX });
+  if (fused !== undefined) return [output(fused, 0, "DeftLowRankGradient"), output(fused, 1, "DeftLowRankGradient"), fused[2]];
   const dScaled = tf.mul(rows(dy), scale);
   const dxa = tf.matMul(dScaled, up, false, true);
-  return [tf.reshape(tf.matMul(dxa, down, false, true), x.shape), tf.matMul(rows(x), dxa, true, false), tf.matMul(xa, dScaled, true, false)];
+  const dx = needsX ? addTo(sum, tf.reshape(tf.matMul(dxa, down, false, true), x.shape)) : undefined;
+  return [tf.matMul(rows(x), dxa, true, false), tf.matMul(xa, dScaled, true, false), dx];
 }

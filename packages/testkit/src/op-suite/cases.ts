@@ -43,7 +43,23 @@ function linearCases(): OpCase[] {
     op: (i) => matMul(t(i, "a"), reshape(t(i, "b"), [1, 4, 5])),
     reference: (i) => ref.matMul(v(i, "a"), v(i, "b"), 6, 4, 5),
   };
-  return [...plain, ...activated, low, product];
+  // the gradient by y is the first part of that by h, to which the branch adds its own: the linear layer, which comes later, must still see that by y
+  const shared: OpCase = {
+    name: "linear layers and a low-rank branch beside a residual",
+    inputs: { x: [2, 5, 7], w: [7, 7], u: [7, 7], down: [7, 3], up: [3, 7] },
+    op: (i) => {
+      const h = scale(t(i, "x"), 1);
+      const z = linear(h, t(i, "u"), { transposed: true });
+      const y = add(h, lowRank(h, linear(h, t(i, "w")), { down: t(i, "down"), up: t(i, "up"), scale: 1.5 }));
+      return add(mul(y, y), z);
+    },
+    reference: (i) => {
+      const low = ref.matMul(ref.matMul(v(i, "x"), v(i, "down"), 10, 7, 3), v(i, "up"), 10, 3, 7);
+      const y = ref.matMul(v(i, "x"), v(i, "w"), 10, 7, 7).map((z, j) => z + 1.5 * (low[j] as number) + (v(i, "x")[j] as number));
+      return ref.matMul(v(i, "x"), ref.transpose(v(i, "u"), 7, 7), 10, 7, 7).map((z, j) => z + (y[j] as number) ** 2);
+    },
+  };
+  return [...plain, ...activated, low, product, shared];
 }
 
 function activationCases(): OpCase[] {

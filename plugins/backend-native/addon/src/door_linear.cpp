@@ -36,13 +36,13 @@ void linear_forward(Args& a) {
   linear(kind, x, w, bias, y, pre, rows, d_in, d_out);
 }
 
-// (transposed, rows, dIn, dOut, dy, weight, packed, dx)
+// (transposed, onto, rows, dIn, dOut, dy, weight, packed, dx)
 void linear_input(Args& a) {
-  const bool transposed = a.flag("transposed");
+  const bool transposed = a.flag("transposed"), onto = a.flag("onto");
   const i64 rows = a.size("rows"), d_in = a.size("dIn"), d_out = a.size("dOut");
   const float* dy = a.floats("dy", a.count({rows, d_out}));
   const Weight w = weight_argument(a, transposed, {d_in, d_out}, {d_out, d_in});
-  linear_input_gradient(dy, w, a.floats("dx", a.count({rows, d_in})), rows, d_in, d_out);
+  linear_input_gradient(dy, w, onto, a.floats("dx", a.count({rows, d_in})), rows, d_in, d_out);
 }
 
 // (transposed, rows, dIn, dOut, x, dy, dw)
@@ -66,10 +66,11 @@ void low_rank_forward(Args& a) {
   low_rank(x, base, down, up, static_cast<float>(scale), y, a.floats("xa", a.count({rows, rank})), rows, d_in, d_out, rank);
 }
 
-// (scale, rows, dIn, dOut, rank, x, xa, dy, down, up, dx, ddown, dup, dxa)
+// (scale, onto, rows, dIn, dOut, rank, x, xa, dy, down, up, dx, ddown, dup, dxa)
 void low_rank_backward(Args& a) {
   LowRankGradient g{};
   g.scale = static_cast<float>(a.number("scale"));
+  g.onto = a.flag("onto");
   const i64 rows = a.size("rows"), d_in = a.size("dIn"), d_out = a.size("dOut"), rank = a.size("rank");
   g.x = a.floats("x", a.count({rows, d_in}));
   g.xa = a.floats("xa", a.count({rows, rank}));

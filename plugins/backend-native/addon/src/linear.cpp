@@ -59,16 +59,19 @@ void linear(Activation kind, const float* x, const Weight& w, const float* bias,
   base::parallel(rows, finish ? d_out : 0, epilogue);
 }
 
-void linear_input_gradient(const float* dy, const Weight& w, float* dx, i64 rows, i64 d_in, i64 d_out) {
+void linear_input_gradient(const float* dy, const Weight& w, bool onto, float* dx, i64 rows, i64 d_in, i64 d_out) {
   if (w.packed) {
-    w.packed->multiply(dy, dx, rows);
+    float* product = onto ? scratch(rows * d_in, 1) : dx;
+    w.packed->multiply(dy, product, rows);
+    if (onto) kernels().accumulate(dx, product, rows * d_in);
     return;
   }
+  const float beta = onto ? 1.f : 0.f;
   const i64 ldw = w.transposed ? d_in : d_out;
   const bool done = by_rows(rows, !w.transposed, [&](i64 begin, i64 end) {
-    gemm_here(false, !w.transposed, end - begin, d_in, d_out, 1, dy + begin * d_out, d_out, w.data, ldw, 0, dx + begin * d_in, d_in);
+    gemm_here(false, !w.transposed, end - begin, d_in, d_out, 1, dy + begin * d_out, d_out, w.data, ldw, beta, dx + begin * d_in, d_in);
   });
-  if (!done) gemm(false, !w.transposed, rows, d_in, d_out, 1, dy, d_out, w.data, ldw, 0, dx, d_in);
+  if (!done) gemm(false, !w.transposed, rows, d_in, d_out, 1, dy, d_out, w.data, ldw, beta, dx, d_in);
 }
 
 void linear_weight_gradient(const float* x, const float* dy, bool transposed, float* dw, i64 rows, i64 d_in, i64 d_out) {
@@ -104,7 +107,8 @@ void low_rank_gradient(const LowRankGradient& g, i64 rows, i64 d_in, i64 d_out, 
     kernels().project(dy, wide_up, ld, g.scale, dxa, n, d_out, rank);                             // s·dy·Bᵀ
     kernels().add_outer(g.xa + r * rank, dy, dup, n, d_out, rank);                                // (x·A)ᵀ·dy
     kernels().add_outer(dxa, x, ddown, n, d_in, rank);                                            // (s·dy·Bᵀ)ᵀ·x
-    if (g.dx) kernels().expand(dxa, down, nullptr, 1, g.dx + r * d_in, n, d_in, rank);            // (s·dy·Bᵀ)·Aᵀ
+    float* dx = g.dx ? g.dx + r * d_in : nullptr;
+    if (dx) kernels().expand(dxa, down, g.onto ? dx : nullptr, 1, dx, n, d_in, rank);             // (s·dy·Bᵀ)·Aᵀ
   });
   for (i64 t = 1; t < threads; ++t) kernels().accumulate(partial, partial + t * sums, sums);
   for (i64 i = 0; i < rank * d_out; ++i) g.dup[i] = g.scale * partial[i];

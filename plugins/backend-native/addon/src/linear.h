@@ -12,8 +12,8 @@ struct Weight {
 
 // y = f(x·W + b); `pre` (may be null) keeps x·W + b.
 void linear(Activation kind, const float* x, const Weight& w, const float* bias, float* y, float* pre, i64 rows, i64 d_in, i64 d_out);
-// dx = dy·Wᵀ
-void linear_input_gradient(const float* dy, const Weight& w, float* dx, i64 rows, i64 d_in, i64 d_out);
+// dx = dy·Wᵀ, or dx += dy·Wᵀ when `onto`
+void linear_input_gradient(const float* dy, const Weight& w, bool onto, float* dx, i64 rows, i64 d_in, i64 d_out);
 // dW = xᵀ·dy, in the weight's order
 void linear_weight_gradient(const float* x, const float* dy, bool transposed, float* dw, i64 rows, i64 d_in, i64 d_out);
 
@@ -23,6 +23,7 @@ void low_rank(const float* x, const float* base, const float* down, const float*
 struct LowRankGradient {
   const float *x, *xa, *dy, *down, *up;
   float scale;
+  bool onto;  // dx is added to
   float *dx, *ddown, *dup, *dxa;  // dx and dxa: [rows, dIn] and [rows, rank]; dx may be null
 };
 void low_rank_gradient(const LowRankGradient& g, i64 rows, i64 d_in, i64 d_out, i64 rank);

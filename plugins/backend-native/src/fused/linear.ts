@@ -16,15 +16,16 @@ export const linear: FusedKernel<"DeftLinear"> = (backend, inputs, { activation,
   return pre === undefined ? [y] : [y, pre];
 };
 
-/** dx = dy·Wᵀ. */
+/** dx = sum + dy·Wᵀ. */
 export const linearInputGradient: FusedKernel<"DeftLinearInputGradient"> = (backend, inputs, { transposed, frozen }) => {
   const dy = required(inputs, "dy", "linear gradient");
   const weight = required(inputs, "weight", "linear gradient");
   const [rows, dOut] = asMatrix(dy);
   const dIn = weight.shape[transposed ? 1 : 0] ?? 0;
   const operand = backend.weight(weight, { direction: "backward", transposed, frozen, dIn, dOut });
-  const [dx, values] = backend.make([...dy.shape.slice(0, -1), dIn]);
-  backend.addon.linearInputGradient(transposed, rows, dIn, dOut, backend.floats(dy), ...operand, values);
+  const { sum } = inputs;
+  const [dx, values] = sum === undefined ? backend.make([...dy.shape.slice(0, -1), dIn]) : backend.continued(sum);
+  backend.addon.linearInputGradient(transposed, sum !== undefined, rows, dIn, dOut, backend.floats(dy), ...operand, values);
   return [dx];
 };
 
@@ -63,20 +64,21 @@ export const lowRank: FusedKernel<"DeftLowRank"> = (backend, inputs, { scale }) 
   return [y, xa];
 };
 
-/** dx, dA and dB of the low-rank branch. */
-export const lowRankGradient: FusedKernel<"DeftLowRankGradient"> = (backend, inputs, { scale }) => {
+/** dA, dB and sum + dx of the low-rank branch. */
+export const lowRankGradient: FusedKernel<"DeftLowRankGradient"> = (backend, inputs, { scale, needsX }) => {
   const [x, xa, dy, down, up] = ["x", "xa", "dy", "down", "up"].map((name) => required(inputs, name, "low rank gradient")) as [Info, Info, Info, Info, Info];
   const [rows, dIn] = asMatrix(x);
   const [, dOut] = asMatrix(dy);
   const rank = down.shape[1] ?? 0;
-  const [dx, dxValues] = backend.make(x.shape);
+  const { sum } = inputs;
+  const [dx, dxValues] = !needsX ? [undefined, null] : sum === undefined ? backend.make(x.shape) : backend.continued(sum);
   const [dDown, dDownValues] = backend.make([dIn, rank]);
   const [dUp, dUpValues] = backend.make([rank, dOut]);
   const dxa = backend.pool.take(rows * rank);
   const given = [x, xa, dy, down, up].map((tensor) => backend.floats(tensor)) as [Float32Array, Float32Array, Float32Array, Float32Array, Float32Array];
-  backend.addon.lowRankGradient(scale, rows, dIn, dOut, rank, ...given, dxValues, dDownValues, dUpValues, dxa);
+  backend.addon.lowRankGradient(scale, needsX && sum !== undefined, rows, dIn, dOut, rank, ...given, dxValues, dDownValues, dUpValues, dxa);
   backend.pool.give(dxa);
-  return [dx, dDown, dUp];
+  return dx === undefined ? [dDown, dUp] : [dDown, dUp, dx];
 };
 
 type Info = Parameters<typeof asMatrix>[0];
