@@ -10,8 +10,9 @@ export function likeliest(logits: Float32Array): number {
   let most = -Infinity;
   for (let id = 0; id < logits.length; id++) {
     const value = logits[id] as number;
+    if (value <= most) continue; // which NaN is not either
     if (Number.isNaN(value)) throw nonfinite("NaN", id);
-    if (value > most) [best, most] = [id, value];
+    [best, most] = [id, value];
   }
   if (best < 0) throw nonfinite("−∞ throughout", 0);
   return best;
