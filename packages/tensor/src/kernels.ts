@@ -38,7 +38,7 @@ export interface KernelTable {
   /** y = f(x). In: x. Out: y. */
   DeftActivation: { kind: ActivationKind };
   /**
-   * dx = (dy + Σ density)·f′(x). In: y (the output) for relu, tanh and sigmoid, x (the pre-activation) for the others, dy? (absent = 0),
+   * dx = (dy + Σ density)·f′(x). In: y (the output) for relu, tanh and sigmoid, x (the pre-activation) for the others, dy? (absent = 0; its memory may become dx's),
    * weights? [batch, seq] (see DeftDensityPenalty; the penalty's factor per position, already scaled by its upstream gradient).
    * With `epsilon`: adds weights[b,s]·2yε/(y²+ε)² to dy first. Out: dx.
    */
@@ -52,7 +52,7 @@ export interface KernelTable {
    * Out: y, mean [rows] (zeros for rms), rstd [rows], and z when a residual was given.
    */
   DeftNorm: { kind: "layer" | "rms"; epsilon: number };
-  /** In: dy, z, gamma, mean, rstd. Out: dz; then dγ and (layer) dβ when `parameters`. */
+  /** In: dy (its memory may become dz's), z, gamma, mean, rstd. Out: dz; then dγ and (layer) dβ when `parameters`. */
   DeftNormGradient: { kind: "layer" | "rms"; parameters: boolean };
   /**
    * softmax(scale·q·kᵀ + bias + mask)·v for every head, heads read by stride from the last axis.

@@ -78,14 +78,23 @@ export class NativeBackend extends MathBackendCPU implements HostMemory {
 
   /** A float32 result that starts out as `sum`: in its memory, where no other handle is on it, and otherwise in a copy. */
   continued(sum: tf.TensorInfo): [tf.TensorInfo, Float32Array] {
-    const stored = this.#stored(sum);
-    if (stored.pooled === true && stored.refCount === 1) {
-      this.incRef(sum.dataId);
-      return [{ dataId: sum.dataId, shape: sum.shape, dtype: "float32" }, stored.values as Float32Array];
-    }
+    const own = this.#taken(sum);
+    if (own !== undefined) return own;
     const [made, values] = this.make(sum.shape);
     values.set(this.floats(sum));
     return [made, values];
+  }
+
+  /** A float32 result of the shape of an input that is no longer wanted: in its memory, where no other handle is on it. For kernels that read an element before they write it. */
+  over(input: tf.TensorInfo): [tf.TensorInfo, Float32Array] {
+    return this.#taken(input) ?? this.make(input.shape);
+  }
+
+  #taken(info: tf.TensorInfo): [tf.TensorInfo, Float32Array] | undefined {
+    const stored = this.#stored(info);
+    if (stored.pooled !== true || stored.refCount !== 1) return undefined;
+    this.incRef(info.dataId);
+    return [{ dataId: info.dataId, shape: info.shape, dtype: "float32" }, stored.values as Float32Array];
   }
 
   /** Memory outside the runtime's, of exactly this size; the pool's once it is a tensor. */

@@ -8,7 +8,7 @@ export type Padding = "exclude" | "include";
 export type Gated = "gate" | "product";
 
 /** What counts of an activation: [batch, seq, dFf]. */
-export function countedValue({ value, product }: Pick<TappedActivation, "value" | "product">, gated: Gated): Tensor {
+export function countedValue({ value, product }: TappedActivation, gated: Gated): Tensor {
   return gated === "product" ? (product ?? value) : value;
 }
 

@@ -15,7 +15,7 @@ export const activationGradient: FusedKernel<"DeftActivationGradient"> = (backen
   const like = x ?? required(inputs, "y", "activation gradient");
   const weights = epsilon === undefined ? undefined : required(inputs, "weights", "activation gradient");
   const [rows, n] = asMatrix(like);
-  const [dx, values] = backend.make(like.shape);
+  const [dx, values] = dy === undefined ? backend.make(like.shape) : backend.over(dy);
   const read = (tensor: typeof x): Float32Array | null => (tensor === undefined ? null : backend.floats(tensor));
   backend.addon.activationGradient(ACTIVATIONS[kind], epsilon ?? 0, rows, n, read(x), read(y), read(dy), read(weights), values);
   return [dx];

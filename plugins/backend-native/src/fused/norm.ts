@@ -20,7 +20,7 @@ export const normGradient: FusedKernel<"DeftNormGradient"> = (backend, inputs, {
   const dy = required(inputs, "dy", "norm gradient");
   const [z, gamma, mean, rstd] = ["z", "gamma", "mean", "rstd"].map((name) => backend.floats(required(inputs, name, "norm gradient"))) as [F, F, F, F];
   const [rows, n] = asMatrix(dy);
-  const [dz, dzValues] = backend.make(dy.shape);
+  const [dz, dzValues] = parameters ? backend.make(dy.shape) : backend.over(dy); // the parameters' gradients read dy afterwards
   const [dGamma, dGammaValues] = parameters ? backend.make([n]) : [undefined, null];
   const [dBeta, dBetaValues] = parameters && kind === "layer" ? backend.make([n]) : [undefined, null];
   backend.addon.normGradient(kind === "rms", rows, n, backend.floats(dy), z, gamma, mean, rstd, dzValues, dGammaValues, dBetaValues);
