@@ -4,7 +4,7 @@
  * `{name, ours_ms, peer_ms, ratio}`, ratio = ours / peer, smaller is better; with `--profile` no peer runs and each case prints the time of its
  * kernels instead. `--suite quantization` times quantized linear layers, `--suite sparse` down-projections that skip
  * inactive neurons, always (`sparse-down`) and as the execution `sparse` chooses (`sparse-exec`); the peer of both is our own dense layer. `--suite linear` times dense linear
- * layers beside the matrix library's bare product.
+ * layers beside the matrix library's bare product, `--suite density` training steps with the density loss beside those without it.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -49,10 +49,8 @@ function build(): void {
   if (status !== 0) throw new Error(`bench: the packages must compile, got ${stdout.slice(-400)}`);
 }
 
-const oursArguments = (one: BenchCase): string[] => [
-  "--import", "tsx", join(import.meta.dirname, "one.ts"),
-  JSON.stringify({ ...one, iters: Number(args.iters), backend: args.backend, profile: args.profile }),
-];
+const published = (script: string, work: object): string[] => ["--import", "tsx", join(import.meta.dirname, script), JSON.stringify({ ...work, backend: args.backend })];
+const oursArguments = (one: BenchCase): string[] => published("one.ts", { ...one, iters: Number(args.iters), profile: args.profile });
 
 /** The peer's best: Debian's OpenBLAS does not know every processor with AVX-512 and then takes its AVX2 kernels; it is told to take the wider ones. */
 const peerEnvironment = (): NodeJS.ProcessEnv => {
@@ -60,11 +58,11 @@ const peerEnvironment = (): NodeJS.ProcessEnv => {
   return { ...(wide ? { OPENBLAS_CORETYPE: "SkylakeX" } : {}), ...process.env };
 };
 
-function timed(command: string, argv: readonly string[], env: NodeJS.ProcessEnv = process.env): Timing {
+function timed<T = Timing>(command: string, argv: readonly string[], env: NodeJS.ProcessEnv = process.env): T {
   const { status, stdout, stderr } = spawnSync(command, argv, { encoding: "utf8", maxBuffer: 1 << 26, env });
   const line = stdout.split("\n").findLast((text) => text.startsWith("{"));
   if (status !== 0 || line === undefined) throw new Error(`bench: ${command} ${argv.join(" ")} must print a timing, got status ${status}: ${stderr.slice(-400)}`);
-  return JSON.parse(line) as Timing;
+  return JSON.parse(line) as T;
 }
 
 const ours = (one: BenchCase): Timing => timed(process.execPath, oursArguments(one));
@@ -128,7 +126,19 @@ function shown(one: BenchCase): Row {
   return row;
 }
 
-const SUITES: Readonly<Record<string, () => readonly object[] | Promise<readonly object[]>>> = { training: trainingSuite, quantization: quantizationSuite, sparse: skippingSuite, linear: linearSuite };
+/** With the density loss (ours) beside without it (peer); the large model takes fewer turns. */
+function densitySuite(): Pick<Row, "name" | "ours_ms" | "peer_ms" | "ratio">[] {
+  build();
+  const sizes = [["bert-tiny", 32, 32, 300], ["bert-mini", 16, 128, 60], ["bert-base", 16, 128, 6]] as const;
+  return sizes.filter(([size]) => args.only === undefined || new RegExp(args.only).test(`density-loss.${size}`)).map(([size, batch, seq, turns]) => {
+    const { with_ms, without_ms } = timed<{ with_ms: number; without_ms: number }>(process.execPath, published("density.ts", { size, batch, seq, turns }));
+    const row = { name: `density-loss.${size}.b${batch}`, ours_ms: with_ms, peer_ms: without_ms, ratio: Number((with_ms / without_ms).toFixed(4)) };
+    console.log(`${row.name.padEnd(36)} with ${with_ms.toFixed(2).padStart(9)} ms  without ${without_ms.toFixed(2).padStart(9)} ms  ratio ${row.ratio}`);
+    return row;
+  });
+}
+
+const SUITES: Readonly<Record<string, () => readonly object[] | Promise<readonly object[]>>> = { training: trainingSuite, quantization: quantizationSuite, sparse: skippingSuite, linear: linearSuite, density: densitySuite };
 const suite = SUITES[args.suite];
 if (suite === undefined) throw new Error(`bench: --suite must be one of ${Object.keys(SUITES).join(", ")}, got ${args.suite}.`);
 const rows = await suite();
