@@ -1,7 +1,7 @@
 /**
  * `… tools/src/results/identity.ts [--adapter CASE=FOLDER]… [--only PATTERN] [--limit ROWS] [--json FILE]`: whether exact sparse execution, skipping wherever there is a zero, predicts what the
- * dense model predicts, row by row: classes of a classifier, ids that a language model generates; with the largest difference of a logit (of a language model in the
- * teacher-forced pass). Each case runs without an adapter, and with each that is named for it.
+ * dense model predicts, row by row: classes of a classifier, ids that a language model generates; with the largest difference of a logit and the largest logit (of a language
+ * model in the teacher-forced pass). Each case runs without an adapter, and with each that is named for it.
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -26,6 +26,8 @@ interface Row {
   /** Rows with another class, or other generated ids. */
   readonly changed: number;
   readonly largestDifference: number;
+  /** The largest magnitude of a logit. */
+  readonly largestLogit: number;
   /** Mean share of neurons that are not 0, and the share of down-projections' calls that skipped the others. */
   readonly density: number;
   readonly skipped: number;
@@ -67,15 +69,18 @@ function classes(values: Float32Array, rows: number): readonly number[] {
 
 async function compare(model: Model, split: Split, execution: Execution): Promise<Row> {
   const totals: Totals = { calls: 0, skipped: 0, density: 0 };
-  let [rows, changed, largestDifference] = [0, 0, 0];
+  let [rows, changed, largestDifference, largestLogit] = [0, 0, 0, 0];
   for (const host of split.batches({ batchSize: BATCH, form: formOf(model) })) {
     const [dense, sparse] = await both(model, execution, totals, () => logits(model, host));
-    for (let i = 0; i < dense.length; i++) largestDifference = Math.max(largestDifference, Math.abs((dense[i] as number) - (sparse[i] ?? NaN)));
+    for (const [i, value] of dense.entries()) {
+      largestDifference = Math.max(largestDifference, Math.abs(value - (sparse[i] ?? NaN)));
+      largestLogit = Math.max(largestLogit, Math.abs(value));
+    }
     const said = split.generation === undefined ? [classes(dense, host.size), classes(sparse, host.size)] : await both(model, execution, totals, async () => (await generate(model, host, split.generation?.options ?? {})).ids);
     changed += (said[0] ?? []).filter((one, row) => JSON.stringify(one) !== JSON.stringify(said[1]?.[row])).length;
     rows += host.size;
   }
-  return { rows, changed, largestDifference, density: totals.density / totals.calls, skipped: totals.skipped / totals.calls };
+  return { rows, changed, largestDifference, largestLogit, density: totals.density / totals.calls, skipped: totals.skipped / totals.calls };
 }
 
 const { kernel } = await startKernel("native");

@@ -5,14 +5,17 @@
 import { join, resolve } from "node:path";
 import { change, markdown, measureRows, options, percent, SHARED, sst2, type Content, type Rows } from "./rows.ts";
 
-/** The methods, the rate at which each learns, and the decoder's weight in the density loss: an adapter has few parameters before the decoder's activations. */
+/**
+ * The methods, the rate at which each learns, and its density loss: an adapter has few parameters before the decoder's activations, so that the decoder's mean counts fourfold, and ε comes down while the loss
+ * is on, so that large activations are drawn, too.
+ */
 const METHODS = {
-  LoRA: { peft: { lora: { rank: 16, alpha: 32, target: "\\.(q|k|v|o|wi|wo)$" } }, learningRate: 1e-3, decoderWeight: 1 },
-  adapter: { peft: { adapter: { placement: "houlsby", reductionFactor: 4 } }, learningRate: 3e-3, decoderWeight: 4 },
+  LoRA: { peft: { lora: { rank: 16, alpha: 32, target: "\\.(q|k|v|o|wi|wo)$" } }, learningRate: 1e-3, density: { epsilon: 1e-4 } },
+  adapter: { peft: { adapter: { placement: "houlsby", reductionFactor: 4 } }, learningRate: 3e-3, density: { epsilon: { kind: "geometric", from: 1e-2, to: 1e-4, start: 0.4, end: 0.9 }, decoderWeight: 4 } },
 } as const;
 
 /** The density loss comes in once the task is learned. */
-const DENSITY = { weight: { kind: "linear", from: 0, to: 1, start: 0.4, end: 0.5 }, epsilon: 1e-4 } as const;
+const WEIGHT = { kind: "linear", from: 0, to: 1, start: 0.4, end: 0.5 } as const;
 
 const TASKS = {
   "SST-2": { task: sst2({ format: "text-to-text" }), epochs: 3, batchSize: 32, shown: ["accuracy"] },
@@ -20,10 +23,10 @@ const TASKS = {
 } as const;
 
 function recipe(task: keyof typeof TASKS, method: keyof typeof METHODS, density: boolean): Content {
-  const { peft, learningRate, decoderWeight } = METHODS[method];
+  const { peft, learningRate, density: chosen } = METHODS[method];
   const { task: data, epochs, batchSize } = TASKS[task];
   const finetune = {
-    task: data, peft, losses: density ? [{ density: { ...DENSITY, decoderWeight } }] : [], optimizer: { adamw: { learningRate, warmupRatio: 0.06 } }, clipNorm: 1, dropout: false, epochs, batchSize, evaluateEvery: "never",
+    task: data, peft, losses: density ? [{ density: { weight: WEIGHT, ...chosen } }] : [], optimizer: { adamw: { learningRate, warmupRatio: 0.06 } }, clipNorm: 1, dropout: false, epochs, batchSize, evaluateEvery: "never",
   };
   return { model: join(SHARED, "checkpoints/t5-mini"), stages: [{ finetune }, { evaluate: {} }], seed: 42 };
 }
