@@ -111,11 +111,13 @@ const activationGradient: Kernel = (inputs, attrs, read) => {
   if (inputs["dy"] !== undefined) dx.set(read("dy"));
   if (epsilon !== undefined) {
     const weights = read("weights");
-    const width = y.length / weights.length;
+    const dp = read("dp");
+    const [width, seq] = [y.length / weights.length, weights.length / dp.length];
     for (let i = 0; i < y.length; i++) {
       const a = y[i] as number;
       const s = a * a + epsilon;
-      dx[i] = (dx[i] as number) + ((weights[Math.floor(i / width)] as number) * 2 * a * epsilon) / (s * s);
+      const row = Math.floor(i / width);
+      dx[i] = (dx[i] as number) + ((dp[Math.floor(row / seq)] as number) * (weights[row] as number) * 2 * a * epsilon) / (s * s);
     }
   }
   for (let i = 0; i < y.length; i++) dx[i] = (dx[i] as number) * slope(x[i] as number, y[i] as number);

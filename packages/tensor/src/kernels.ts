@@ -39,8 +39,8 @@ export interface KernelTable {
   DeftActivation: { kind: ActivationKind };
   /**
    * dx = (dy + Σ density)·f′(x). In: y (the output) for relu, tanh and sigmoid, x (the pre-activation) for the others, dy? (absent = 0; its memory may become dx's),
-   * weights? [batch, seq] (see DeftDensityPenalty; the penalty's factor per position, already scaled by its upstream gradient).
-   * With `epsilon`: adds weights[b,s]·2yε/(y²+ε)² to dy first. Out: dx.
+   * weights? [batch, seq] and dp? [batch] (see DeftDensityPenalty: the penalty's weights and the gradient by it).
+   * With `epsilon`: adds dp[b]·weights[b,s]·2yε/(y²+ε)² to dy first. Out: dx.
    */
   DeftActivationGradient: { kind: ActivationKind; epsilon?: number };
   /** p_b = Σ_{s,i} w[b,s]·a²/(a²+ε). In: a [batch, seq, n], weights [batch, seq]. Out: p [batch]. */

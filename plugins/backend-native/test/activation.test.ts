@@ -86,12 +86,13 @@ describeNative("activation", (isa) => {
   test.each(KINDS)("the density term joins dy inside the gradient of %s", (kind) => {
     const [batch, seq, n, epsilon] = [2, 3, 21, 1e-3];
     const [x, dy, weights] = [numbers(batch * seq * n, 1, 2), numbers(batch * seq * n, 2), numbers(batch * seq, 3)];
+    const dp = numbers(batch, 4);
     const shape = [batch, seq, n];
     const y = activate(kind, x);
     const penalty = (v: number): number => (2 * v * epsilon) / (v * v + epsilon) ** 2;
     for (const withDy of [true, false]) {
-      const expected = Float64Array.from(x, (v, i) => ((withDy ? (dy[i] as number) : 0) + (weights[Math.floor(i / n)] as number) * penalty(VALUE[kind](v))) * SLOPE[kind](v));
-      const given = { x: kind === "relu" ? undefined : ([x, shape] as const), y: [y, shape] as const, weights: [weights, [batch, seq]] as const };
+      const expected = Float64Array.from(x, (v, i) => ((withDy ? (dy[i] as number) : 0) + (dp[Math.floor(i / n / seq)] as number) * (weights[Math.floor(i / n)] as number) * penalty(VALUE[kind](v))) * SLOPE[kind](v));
+      const given = { x: kind === "relu" ? undefined : ([x, shape] as const), y: [y, shape] as const, weights: [weights, [batch, seq]] as const, dp: [dp, [batch]] as const };
       const [dx] = run("DeftActivationGradient", withDy ? { ...given, dy: [dy, shape] } : given, { kind, epsilon });
       expect(error(dx as Float32Array, expected)).toBeLessThan(5e-5);
     }

@@ -17,7 +17,7 @@ export function activationGradient(gradient: Gradient, at: Tensor, kind: Activat
   try {
     const dy = density === undefined ? gradient.value() : gradient.summed;
     const attrs = density === undefined ? { kind } : { kind, epsilon: density.epsilon };
-    const fused = runKernel("DeftActivationGradient", { [derivesFromOutput(kind) ? "y" : "x"]: at, dy, weights: density?.weights }, attrs);
+    const fused = runKernel("DeftActivationGradient", { [derivesFromOutput(kind) ? "y" : "x"]: at, dy, weights: density?.weights, dp: density?.dp }, attrs);
     if (fused !== undefined) return output(fused, 0, "DeftActivationGradient");
     const part = density?.compute();
     const total = part === undefined ? gradient.value() : dy === undefined ? part : tf.add(dy, part);

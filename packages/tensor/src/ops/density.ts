@@ -6,12 +6,14 @@ import { tf, type Tensor } from "../tfjs.ts";
 /** The `kind` of the density loss's deferred gradient. */
 export const DENSITY_GRADIENT = "density";
 
-/** da = w[b,s]·2aε/(a²+ε)², left for the activation's backward kernel to compute in its own pass. */
+/** da = dp[b]·w[b,s]·2aε/(a²+ε)², left for the activation's backward kernel to compute in its own pass. */
 export interface DensityGradient extends DeferredGradient {
   readonly kind: typeof DENSITY_GRADIENT;
   readonly epsilon: number;
-  /** w, [batch, seq]: the penalty's weights times its upstream gradient. */
+  /** w, [batch, seq]. */
   readonly weights: Tensor;
+  /** The gradient by the penalty, [batch]. */
+  readonly dp: Tensor;
 }
 
 /** Options of `densityPenalty`. */
@@ -37,7 +39,11 @@ export function densityPenalty(a: Tensor, options: DensityPenaltyOptions): Tenso
       const fused = runKernel("DeftDensityPenalty", { a, weights }, { epsilon });
       return { output: fused === undefined ? composed(a, options) : output(fused, 0, "DeftDensityPenalty"), saved: remake === undefined ? [a, weights] : [weights] };
     },
-    backward: (dy) => [deferred({ a, remake, epsilon, weights: tf.keep(tf.mul(weights, tf.expandDims(dy.value(), 1))) })],
+    backward: (dy) => {
+      const dp = dy.value();
+      dy.takeSum(); // it outlives this step: the deferred part owns it
+      return [deferred({ a, remake, epsilon, weights, dp })];
+    },
   });
 }
 
@@ -52,26 +58,29 @@ interface DeferredParts {
   /** Makes the values of `a` again, which is not held then. */
   readonly remake: (() => Tensor) | undefined;
   readonly weights: Tensor;
+  readonly dp: Tensor;
   readonly epsilon: number;
 }
 
-function deferred({ a, remake, weights, epsilon }: DeferredParts): DensityGradient {
-  if (remake === undefined) hold(a);
+/** Takes ownership of `dp`. */
+function deferred({ a, remake, weights, dp, epsilon }: DeferredParts): DensityGradient {
+  const held = remake === undefined ? [a, weights] : [weights];
+  held.forEach(hold);
   return {
     kind: DENSITY_GRADIENT,
     epsilon,
     weights,
+    dp,
     compute: () => {
       const values = remake === undefined ? a : remake();
-      const ones = tf.ones([a.shape[0] ?? 0]);
-      const fused = runKernel("DeftDensityPenaltyGradient", { a: values, weights, dy: ones }, { epsilon });
+      const fused = runKernel("DeftDensityPenaltyGradient", { a: values, weights, dy: dp }, { epsilon });
       if (fused !== undefined) return output(fused, 0, "DeftDensityPenaltyGradient");
       const slope = tf.div(tf.mul(values, 2 * epsilon), tf.square(tf.add(tf.square(values), epsilon)));
-      return tf.mul(slope, tf.expandDims(weights, 2));
+      return tf.mul(slope, tf.expandDims(tf.mul(weights, tf.expandDims(dp, 1)), 2));
     },
     free: () => {
-      weights.dispose();
-      if (remake === undefined) release(a);
+      dp.dispose();
+      held.forEach(release);
     },
   };
 }

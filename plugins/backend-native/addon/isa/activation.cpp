@@ -54,17 +54,17 @@ inline vf penalty_slope(vf a, float epsilon) {
 }
 
 struct GradientInput {
-  const float *x, *y, *dy, *weights;
+  const float *x, *y, *dy, *weights, *dp;
   float epsilon;
   float* dx;
-  i64 n;
+  i64 n, seq;  // seq: rows of an example, which has a number in dp
 };
 
 template <class A, bool FROM_OUTPUT>
 void gradient_rows(const GradientInput& in, i64 begin, i64 end) {
   for (i64 r = begin; r < end; ++r) {
     const i64 at = r * in.n;
-    const float w = in.weights ? in.weights[r] : 0.f;
+    const float w = in.weights ? in.dp[r / in.seq] * in.weights[r] : 0.f;
     each(at, at + in.n, [&](i64 i, auto lanes) {
       vf value, slope;
       if constexpr (FROM_OUTPUT) {
@@ -118,8 +118,8 @@ void activation(Activation kind, const float* x, float* y, i64 n) {
   }
 }
 
-void activation_gradient(Activation kind, const float* x, const float* y, const float* dy, const float* weights, float epsilon, float* dx, i64 rows, i64 n) {
-  const GradientInput in{x, y, dy, weights, epsilon, dx, n};
+void activation_gradient(Activation kind, const float* x, const float* y, const float* dy, const float* weights, const float* dp, i64 batch, float epsilon, float* dx, i64 rows, i64 n) {
+  const GradientInput in{x, y, dy, weights, dp, epsilon, dx, n, batch > 0 ? rows / batch : 0};
   switch (kind) {
     case Activation::identity: return;  // refused at the door
     case Activation::relu: return y ? gradient<Relu, true>(in, rows) : gradient<Relu, false>(in, rows);

@@ -13,7 +13,7 @@ void activation(Args& a) {
   kernels().activation(kind, x, a.floats("y", n), n);
 }
 
-// (kind, epsilon, rows, n, x, y, dy, weights, dx)
+// (kind, epsilon, rows, n, x, y, dy, weights, batch, dp, dx)
 void activation_gradient(Args& a) {
   const auto kind = static_cast<Activation>(a.integer("kind", 1, 6));
   const float epsilon = static_cast<float>(a.number("epsilon"));
@@ -22,9 +22,12 @@ void activation_gradient(Args& a) {
   const float* y = a.floats_or_null("y", all);
   const float* dy = a.floats_or_null("dy", all);
   const float* weights = a.floats_or_null("weights", rows);
+  const i64 batch = a.size("batch");
+  const float* dp = a.floats_or_null("dp", batch);
+  if (weights && rows > 0 && (!dp || batch == 0 || rows % batch != 0)) a.refuse("dp must hold a number for each of the examples that the rows belong to");
   const bool by_output = kind == Activation::relu || kind == Activation::tanh || kind == Activation::sigmoid;
   if (!x && !(y && by_output)) a.refuse("x is needed for this activation");
-  kernels().activation_gradient(kind, x, by_output ? y : nullptr, dy, weights, epsilon, a.floats("dx", all), rows, n);
+  kernels().activation_gradient(kind, x, by_output ? y : nullptr, dy, weights, dp, batch, epsilon, a.floats("dx", all), rows, n);
 }
 
 // (epsilon, batch, seq, n, a, weights, p)

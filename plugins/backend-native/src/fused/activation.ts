@@ -9,15 +9,15 @@ export const activation: FusedKernel<"DeftActivation"> = (backend, inputs, { kin
   return [y];
 };
 
-/** dx = (dy + w·2yε/(y²+ε)²)·f′(x), the density term inside. */
+/** dx = (dy + dp·w·2yε/(y²+ε)²)·f′(x), the density term inside. */
 export const activationGradient: FusedKernel<"DeftActivationGradient"> = (backend, inputs, { kind, epsilon }) => {
   const { x, y, dy } = inputs;
   const like = x ?? required(inputs, "y", "activation gradient");
-  const weights = epsilon === undefined ? undefined : required(inputs, "weights", "activation gradient");
+  const [weights, dp] = epsilon === undefined ? [] : [required(inputs, "weights", "activation gradient"), required(inputs, "dp", "activation gradient")];
   const [rows, n] = asMatrix(like);
   const [dx, values] = dy === undefined ? backend.make(like.shape) : backend.over(dy);
   const read = (tensor: typeof x): Float32Array | null => (tensor === undefined ? null : backend.floats(tensor));
-  backend.addon.activationGradient(ACTIVATIONS[kind], epsilon ?? 0, rows, n, read(x), read(y), read(dy), read(weights), values);
+  backend.addon.activationGradient(ACTIVATIONS[kind], epsilon ?? 0, rows, n, read(x), read(y), read(dy), read(weights), dp === undefined ? 0 : sizeOf(dp), read(dp), values);
   return [dx];
 };
 
