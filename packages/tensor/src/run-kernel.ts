@@ -2,11 +2,6 @@ import { DeftError } from "./errors.ts";
 import type { KernelName, KernelTable } from "./kernels.ts";
 import { tf, type Tensor } from "./tfjs.ts";
 
-/** Whether the active back-end brings this fused kernel. */
-export function hasKernel(name: KernelName): boolean {
-  return tf.getKernel(name, tf.getBackend()) !== undefined;
-}
-
 /** Runs a fused kernel of the active back-end, past tfjs's own tape and profile, or gives `undefined` when there is none. Inputs that are `undefined` are left out. */
 export function runKernel<N extends KernelName>(name: N, inputs: Readonly<Record<string, Tensor | undefined>>, attrs: KernelTable[N]): Tensor[] | undefined {
   const kernel = tf.getKernel(name, tf.getBackend());

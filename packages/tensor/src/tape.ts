@@ -77,7 +77,6 @@ interface Node {
   /** The output's id: its values are held only when they are among `saved`. */
   readonly outputId: number;
   readonly saved: readonly Tensor[];
-  readonly remake: (() => Tensor) | undefined;
   readonly backward: Op["backward"];
 }
 
@@ -115,9 +114,9 @@ class Tape {
     return this.#remakes.get(tensor.id);
   }
 
-  record(node: Node): void {
+  record(node: Node, remake: (() => Tensor) | undefined): void {
     this.#tracked.add(node.outputId);
-    if (node.remake !== undefined) this.#remakes.set(node.outputId, node.remake);
+    if (remake !== undefined) this.#remakes.set(node.outputId, remake);
     for (const tensor of node.saved) hold(tensor);
     this.nodes.push(node);
   }
@@ -127,7 +126,6 @@ class Tape {
   }
 
   free(node: Node): void {
-    this.#remakes.delete(node.outputId);
     for (const tensor of node.saved) release(tensor);
   }
 }
@@ -152,7 +150,7 @@ export function differentiable(op: Op): Tensor {
   const tape = active;
   const recording = tape !== undefined && op.inputs.some((x) => tape.tracks(x));
   const { output, saved = [], remake } = opScope(() => op.forward(recording), (made) => (recording ? [made.output, ...(made.saved ?? [])] : [made.output]));
-  if (recording) tape.record({ name: op.name, inputs: op.inputs, outputId: output.id, saved, remake, backward: op.backward });
+  if (recording) tape.record({ name: op.name, inputs: op.inputs, outputId: output.id, saved, backward: op.backward }, remake);
   return output;
 }
 

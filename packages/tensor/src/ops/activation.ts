@@ -4,6 +4,7 @@ import { differentiable, type Gradient } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
 import { composedActivation, composedDerivative, derivesFromOutput } from "./composed-activation.ts";
 import { DENSITY_GRADIENT, type DensityGradient } from "./density.ts";
+import { addTo } from "./elementwise.ts";
 
 /** f(x) without a gradient, by the back-end's kernel or the composed form. */
 export function activate(x: Tensor, kind: ActivationKind): Tensor {
@@ -20,7 +21,7 @@ export function activationGradient(gradient: Gradient, at: Tensor, kind: Activat
     const fused = runKernel("DeftActivationGradient", { [derivesFromOutput(kind) ? "y" : "x"]: at, dy, weights: density?.weights, dp: density?.dp }, attrs);
     if (fused !== undefined) return output(fused, 0, "DeftActivationGradient");
     const part = density?.compute();
-    const total = part === undefined ? gradient.value() : dy === undefined ? part : tf.add(dy, part);
+    const total = part === undefined ? gradient.value() : addTo(dy, part);
     return tf.mul(total, composedDerivative(at, kind));
   } finally {
     density?.free();

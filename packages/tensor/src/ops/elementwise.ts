@@ -9,6 +9,11 @@ export function sumTo(dy: Tensor, shape: readonly number[]): Tensor {
   return summed.shape.length === shape.length ? summed : tf.reshape(summed, [...shape]);
 }
 
+/** sum + part without a record; a sum that is not there yet counts as 0. */
+export function addTo(sum: Tensor | undefined, part: Tensor): Tensor {
+  return sum === undefined ? part : tf.add(sum, part);
+}
+
 type Binary = (a: Tensor, b: Tensor) => Tensor;
 
 function binary(name: string, f: Binary, da: (dy: Tensor, a: Tensor, b: Tensor) => Tensor, db: (dy: Tensor, a: Tensor, b: Tensor) => Tensor): Binary {

@@ -4,6 +4,7 @@ import { differentiable, isTracked } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
 import { activate, activationGradient, remakeActivation } from "./activation.ts";
 import { derivesFromOutput } from "./composed-activation.ts";
+import { addTo } from "./elementwise.ts";
 
 /** Options of `linear`. */
 export interface LinearOptions {
@@ -70,10 +71,6 @@ interface InputGradientOptions {
 function inputGradient(dz: Tensor, weight: Tensor, { transposed, frozen, shape, sum }: InputGradientOptions): Tensor {
   const fused = runKernel("DeftLinearInputGradient", { dy: dz, weight, sum }, { transposed, frozen });
   return fused === undefined ? addTo(sum, tf.reshape(product(rows(dz), weight, false, !transposed), shape)) : output(fused, 0, "DeftLinearInputGradient");
-}
-
-function addTo(sum: Tensor | undefined, part: Tensor): Tensor {
-  return sum === undefined ? part : tf.add(sum, part);
 }
 
 function weightGradient(x: Tensor, dz: Tensor, transposed: boolean): Tensor {

@@ -77,7 +77,7 @@ void gradient_rows(const GradientInput& in, i64 begin, i64 end) {
         value = jet.y;
         slope = jet.slope;
       }
-      ahead(in.dy ? in.dy + i : in.dx + i);
+      if (in.dy) ahead(in.dy + i);
       ahead_to_write(in.dx + i);
       vf g = in.dy ? lanes.load(in.dy + i) : splat(0.f);
       if (in.weights) g += w * penalty_slope(value, in.epsilon);

@@ -52,7 +52,7 @@ struct FetchPanel {
     }
   }
  private:
-  static constexpr i64 LINE = 16, LINES = SPARSE_COLUMNS / LINE;
+  static constexpr i64 LINES = SPARSE_COLUMNS / LINE;
 };
 
 // N vectors of a row of y, kept in registers while its list is walked; they start from `from_here`, or from 0.

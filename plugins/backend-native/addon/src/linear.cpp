@@ -107,8 +107,9 @@ void low_rank_gradient(const LowRankGradient& g, i64 rows, i64 d_in, i64 d_out, 
     kernels().project(dy, wide_up, ld, g.scale, dxa, n, d_out, rank);                             // s·dy·Bᵀ
     kernels().add_outer(g.xa + r * rank, dy, dup, n, d_out, rank);                                // (x·A)ᵀ·dy
     kernels().add_outer(dxa, x, ddown, n, d_in, rank);                                            // (s·dy·Bᵀ)ᵀ·x
-    float* dx = g.dx ? g.dx + r * d_in : nullptr;
-    if (dx) kernels().expand(dxa, down, g.onto ? dx : nullptr, 1, dx, n, d_in, rank);             // (s·dy·Bᵀ)·Aᵀ
+    if (!g.dx) return;
+    float* dx = g.dx + r * d_in;
+    kernels().expand(dxa, down, g.onto ? dx : nullptr, 1, dx, n, d_in, rank);                     // (s·dy·Bᵀ)·Aᵀ
   });
   for (i64 t = 1; t < threads; ++t) kernels().accumulate(partial, partial + t * sums, sums);
   for (i64 i = 0; i < rank * d_out; ++i) g.dup[i] = g.scale * partial[i];
