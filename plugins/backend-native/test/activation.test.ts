@@ -120,4 +120,19 @@ describeNative("density", (isa) => {
       expect(error(run("DeftDensityPenaltyGradient", { ...given, dy: [dy, [batch]] }, { epsilon })[0] as Float32Array, slope)).toBeLessThan(2e-6);
     }
   });
+
+  test.each([1e-7, 1e-30, 1e-44])("ends of the range at ε = %f", (epsilon) => {
+    const shape = [1, 1, 40];
+    const of = (value: number): number => {
+      const a = new Float32Array(40).fill(0, 1);
+      a.fill(value, 0, 3); // in a whole vector and, with narrower ones, alone
+      return (run("DeftDensityPenalty", { a: [a, shape], weights: [Float32Array.of(1 / 3), [1, 1]] }, { epsilon })[0] as Float32Array)[0] as number;
+    };
+    expect([0, 1, -1e5, 1e10, 1e18, 1.8e19].map(of)).toEqual([0, 1, 1, 1, 1, 1].map((v) => expect.closeTo(v, 6)));
+    expect(of(NaN)).toBeNaN();
+    const given = { a: [Float32Array.from({ length: 40 }, (_, i) => [0, 1e15, NaN][i] ?? 0), shape], weights: [Float32Array.of(1), [1, 1]], dy: [Float32Array.of(1), [1]] } as const;
+    const slope = run("DeftDensityPenaltyGradient", given, { epsilon })[0] as Float32Array;
+    expect([slope[0], slope[1], slope[3]]).toEqual([0, expect.closeTo(0, 6), 0]);
+    expect(slope[2]).toBeNaN();
+  });
 });

@@ -50,7 +50,8 @@ class DensityObserver implements ActivationObserver {
 /** factor · mean over the stack's layers and the batch, []; nothing for a stack without layers. */
 function stackMean(densities: readonly ops.Tensor[], factor: number): readonly ops.Tensor[] {
   if (densities.length === 0) return [];
-  return [ops.scale(ops.mean(densities.reduce((a, b) => ops.add(a, b))), factor / densities.length)];
+  const mean = ops.mean(densities.length === 1 ? (densities[0] as ops.Tensor) : ops.concat(densities, 0));
+  return [factor === 1 ? mean : ops.scale(mean, factor)];
 }
 
 function isChosen({ path, layer }: TappedActivation, layers: DensityLossOptions["layers"]): boolean {

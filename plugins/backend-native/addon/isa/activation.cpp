@@ -47,12 +47,6 @@ void finish(const float* bias, float* pre, float* y, i64 rows, i64 n) {
   }
 }
 
-// 2aε/(a²+ε)², the derivative of a²/(a²+ε).
-inline vf penalty_slope(vf a, float epsilon) {
-  const vf d = a * a + epsilon;
-  return (2.f * epsilon) * a / (d * d);
-}
-
 struct GradientInput {
   const float *x, *y, *dy, *weights, *dp;
   float epsilon;
@@ -61,27 +55,34 @@ struct GradientInput {
 };
 
 template <class A, bool FROM_OUTPUT>
+Jet jet_at(vf v) {
+  if constexpr (FROM_OUTPUT) {
+    return {v, A::from_output(v)};
+  } else {
+    return A::jet(v);
+  }
+}
+
+template <class A, bool FROM_OUTPUT, bool DENSITY>
 void gradient_rows(const GradientInput& in, i64 begin, i64 end) {
+  const float *from = FROM_OUTPUT ? in.y : in.x, *dy = in.dy, epsilon = normal_epsilon(in.epsilon);
+  float* dx = in.dx;
   for (i64 r = begin; r < end; ++r) {
-    const i64 at = r * in.n;
-    const float w = in.weights ? in.dp[r / in.seq] * in.weights[r] : 0.f;
-    each(at, at + in.n, [&](i64 i, auto lanes) {
-      vf value, slope;
-      if constexpr (FROM_OUTPUT) {
-        ahead(in.y + i);
-        value = lanes.load(in.y + i);
-        slope = A::from_output(value);
-      } else {
-        ahead(in.x + i);
-        const Jet jet = A::jet(lanes.load(in.x + i));
-        value = jet.y;
-        slope = jet.slope;
+    const float w = DENSITY ? 2.f * epsilon * in.dp[r / in.seq] * in.weights[r] : 0.f;
+    each(r * in.n, r * in.n + in.n, [&](i64 i, auto lanes) {
+      ahead(from + i);
+      ahead_to_write(dx + i);
+      const Jet jet = jet_at<A, FROM_OUTPUT>(lanes.load(from + i));
+      vf g = {};
+      if (dy) {
+        ahead(dy + i);
+        g = lanes.load(dy + i);
       }
-      if (in.dy) ahead(in.dy + i);
-      ahead_to_write(in.dx + i);
-      vf g = in.dy ? lanes.load(in.dy + i) : splat(0.f);
-      if (in.weights) g += w * penalty_slope(value, in.epsilon);
-      lanes.store(in.dx + i, g * slope);
+      if constexpr (DENSITY) {  // w·2aε/(a²+ε)²
+        const vf inverse = reciprocal(jet.y * jet.y + epsilon);
+        g += w * jet.y * inverse * inverse;
+      }
+      lanes.store(dx + i, g * jet.slope);
     });
   }
 }
@@ -89,7 +90,7 @@ void gradient_rows(const GradientInput& in, i64 begin, i64 end) {
 template <class A, bool FROM_OUTPUT>
 void gradient(const GradientInput& in, i64 rows) {
   if (in.weights) {
-    parallel(rows, in.n, [&](i64 begin, i64 end) { gradient_rows<A, FROM_OUTPUT>(in, begin, end); });
+    parallel(rows, in.n, [&](i64 begin, i64 end) { gradient_rows<A, FROM_OUTPUT, true>(in, begin, end); });
     return;
   }
   // without weights the array is flat
@@ -100,7 +101,7 @@ void gradient(const GradientInput& in, i64 rows) {
     piece.dy = in.dy ? in.dy + begin : nullptr;
     piece.dx = in.dx + begin;
     piece.n = end - begin;
-    gradient_rows<A, FROM_OUTPUT>(piece, 0, 1);
+    gradient_rows<A, FROM_OUTPUT, false>(piece, 0, 1);
   });
 }
 

@@ -5,28 +5,29 @@
 namespace deft {
 namespace DEFT_ISA {
 
-void density(const float* a, const float* weights, float epsilon, float* p, i64 batch, i64 seq, i64 n) {
+void density(const float* a, const float* weights, float given, float* p, i64 batch, i64 seq, i64 n) {
+  const float epsilon = normal_epsilon(given);
   // rows are summed in vectors, rows among each other in double, one thread per piece of the batch × seq grid
   double* sums = reinterpret_cast<double*>(scratch(2 * batch * seq + 2));
   parallel(batch * seq, n, [&](i64 begin, i64 end) {
-    for (i64 r = begin; r < end; ++r) {
+    for (i64 r = end - 1; r >= begin; --r) {  // backwards: what was made last is still in the caches
       sums[r] = 0;
       if (weights[r] == 0.f) continue;
       vf s0 = {}, s1 = {};
       const float* row = a + r * n;
       i64 i = 0;
       for (; i + 2 * W <= n; i += 2 * W) {
-        ahead(row + i);
-        ahead(row + i + W);
+        ahead(row + i, -n);
+        ahead(row + i + W, -n);
         const vf u = load(row + i), v = load(row + i + W);
         const vf uu = u * u, vv = v * v;
-        s0 += uu / (uu + epsilon);
-        s1 += vv / (vv + epsilon);
+        s0 += uu * reciprocal(uu + epsilon);
+        s1 += vv * reciprocal(vv + epsilon);
       }
       each(i, n, [&](i64 j, auto lanes) {
         const vf v = lanes.load(row + j);
         const vf vv = v * v;
-        s0 += vv / (vv + epsilon);
+        s0 += vv * reciprocal(vv + epsilon);
       });
       sums[r] = wide_sum_of(s0 + s1) * weights[r];
     }
@@ -38,16 +39,17 @@ void density(const float* a, const float* weights, float epsilon, float* p, i64 
   }
 }
 
-void density_gradient(const float* a, const float* weights, const float* dy, float epsilon, float* da, i64 batch, i64 seq, i64 n) {
+void density_gradient(const float* a, const float* weights, const float* dy, float given, float* da, i64 batch, i64 seq, i64 n) {
+  const float epsilon = normal_epsilon(given);
   parallel(batch * seq, n, [&](i64 begin, i64 end) {
     for (i64 r = begin; r < end; ++r) {
-      const float w = 2.f * epsilon * weights[r] * dy[r / seq];
+      const float w = 2.f * epsilon * dy[r / seq] * weights[r];
       each(r * n, r * n + n, [&](i64 i, auto lanes) {
         ahead(a + i);
         ahead_to_write(da + i);
         const vf v = lanes.load(a + i);
-        const vf d = v * v + epsilon;
-        lanes.store(da + i, w * v / (d * d));
+        const vf inverse = reciprocal(v * v + epsilon);
+        lanes.store(da + i, w * v * inverse * inverse);
       });
     }
   });

@@ -5,6 +5,9 @@
 namespace deft {
 namespace DEFT_ISA {
 
+// An ε > 0 for which a² + ε has a reciprocal.
+inline float normal_epsilon(float epsilon) { return epsilon > 1.17549435e-38f ? epsilon : 1.17549435e-38f; }
+
 // e^x by Cephes' expf: reduction by ln 2 in two parts, polynomial of degree 6, about 1 ulp. 0 below ln FLT_MIN, infinity above ln FLT_MAX.
 inline vf exponential(vf x) {
   const float magic = 12582912.f;  // 1.5·2²³: adding it rounds to an integer, which then stands in the low bits
@@ -28,7 +31,7 @@ inline vf exponential(vf x) {
 // e^x for x ≤ 0 (rows shifted by their maximum): no upper bound to watch.
 inline vf exponential_of_negative(vf x) {
   const float magic = 12582912.f;
-  const vf c = x < -87.3365f ? splat(-87.3365f) : x;
+  const vf c = maximum(splat(-87.3365f), x);
   const vf t = c * 1.44269504088896341f + magic;
   const vf n = t - magic;
   const vf r = (c - n * 0.693359375f) + n * 2.12194440e-4f;
@@ -108,8 +111,7 @@ struct Normal {
 };
 inline Normal normal(vf x) {
   const float k = 3.75f;
-  vf z = (vf)((vi)x & 0x7fffffff) * SQRT_HALF;
-  z = z > 4.f ? splat(4.f) : z;
+  const vf z = minimum(splat(4.f), (vf)((vi)x & 0x7fffffff) * SQRT_HALF);
   const vf t = (z - k) / (z + k);
   vf p = t * -0.006068910472095013f + 0.010264737531542778f;
   p = p * t + -0.028243377804756165f;
@@ -123,18 +125,13 @@ inline Normal normal(vf x) {
   return {x < 0.f ? side : 1.f - side, bell};
 }
 
-// −0, and NaN at −∞ as in PyTorch.
-inline vf negative_zero(vf x) { return -(x - x); }
-
+// x·0 is −0 there, and NaN at −∞ as in PyTorch.
 struct Gelu {
-  static vf value(vf x) {
-    const vf y = x * normal(x).cdf;
-    return x <= GELU_ZERO ? negative_zero(x) : y;
-  }
+  static vf value(vf x) { return jet(x).y; }
   static Jet jet(vf x) {
     const Normal at = normal(x);
     const vf cdf = x <= GELU_ZERO ? splat(0.f) : at.cdf;
-    return {x <= GELU_ZERO ? negative_zero(x) : x * at.cdf, cdf + x * INV_SQRT_2PI * at.bell};
+    return {x * cdf, cdf + x * INV_SQRT_2PI * at.bell};
   }
 };
 
@@ -149,18 +146,14 @@ struct GeluNew {
     const vf larger = 1.f / (1.f + e);
     return {larger, e * larger};
   }
-  static vf value(vf x) {
-    const vf u = inner(x);
-    const Share s = share(u);
-    return x <= GELU_NEW_ZERO ? negative_zero(x) : x * (u < 0.f ? s.down : s.up);
-  }
+  static vf value(vf x) { return jet(x).y; }
   static Jet jet(vf x) {
     const vf u = inner(x);
     const Share s = share(u);
     const vf cdf = u < 0.f ? s.down : s.up, steep = s.up * s.down;
     const vf rise = GELU_NEW_SCALE * (1.f + 3.f * GELU_NEW_CUBE * x * x);
     // where tanh saturates, 0·∞ must not make a NaN
-    return {x <= GELU_NEW_ZERO ? negative_zero(x) : x * cdf, cdf + (steep == 0.f ? splat(0.f) : 2.f * x * steep * rise)};
+    return {x * (x <= GELU_NEW_ZERO ? splat(0.f) : cdf), cdf + (steep == 0.f ? splat(0.f) : 2.f * x * steep * rise)};
   }
 };
 
