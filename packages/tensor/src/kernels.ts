@@ -52,7 +52,7 @@ export interface KernelTable {
    * Out: y, mean [rows] (zeros for rms), rstd [rows], and z when a residual was given.
    */
   DeftNorm: { kind: "layer" | "rms"; epsilon: number };
-  /** In: dy (its memory may become dz's), z, gamma, mean, rstd. Out: dz; then dγ and (layer) dβ when `parameters`. */
+  /** In: dy (its memory may become dz's), z, gamma, mean, rstd, and sum? of z's shape (see DeftLinearInputGradient). Out: sum + dz; then dγ and (layer) dβ when `parameters`. */
   DeftNormGradient: { kind: "layer" | "rms"; parameters: boolean };
   /**
    * softmax(scale·q·kᵀ + bias + mask)·v for every head, heads read by stride from the last axis.

@@ -64,7 +64,7 @@ export interface Addon {
   unary(op: number, n: number, x: Floats, y: Floats): void;
   binary(op: number, ...rest: [...size: Four, ...strideA: Four, ...strideB: Four, lengthA: number, lengthB: number, a: Floats, b: Floats, y: Floats]): void;
   norm(rms: boolean, epsilon: number, rows: number, n: number, x: Floats, residual: Floats, gamma: Floats, beta: Floats, y: Floats, mean: Floats, rstd: Floats, z: Floats): void;
-  normGradient(rms: boolean, rows: number, n: number, dy: Floats, z: Floats, gamma: Floats, mean: Floats, rstd: Floats, dz: Floats, dGamma: Floats, dBeta: Floats): void;
+  normGradient(rms: boolean, onto: boolean, rows: number, n: number, dy: Floats, z: Floats, gamma: Floats, mean: Floats, rstd: Floats, dz: Floats, dGamma: Floats, dBeta: Floats): void;
   softmax(rows: number, n: number, x: Floats, y: Floats): void;
   crossEntropy(ignoreIndex: number, rows: number, n: number, logits: Floats, labels: Int32Array, loss: Floats, logSumExp: Floats): void;
   crossEntropyGradient(ignoreIndex: number, rows: number, n: number, logits: Floats, labels: Int32Array, logSumExp: Floats, dy: Floats, dLogits: Floats): void;

@@ -1,6 +1,7 @@
 import { output, runKernel } from "../run-kernel.ts";
-import { differentiable, type Gradient, type InputGradient } from "../tape.ts";
+import { differentiable, type InputGradient } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
+import { addTo } from "./elementwise.ts";
 import { rows } from "./linear.ts";
 
 /** Options of `layerNorm`. */
@@ -54,9 +55,11 @@ function norm(kind: "layer" | "rms", x: Tensor, options: RmsNormOptions & { beta
       }
       return { output: y, saved: [s.z, s.mean, s.rstd, gamma] };
     },
-    backward: (gradient, needs) => {
+    backward: (gradient, needs, sumSoFar) => {
       const parameters = needs[1] === true || (beta !== undefined && needs[2] === true);
-      const { dz, dGamma, dBeta } = normGradient(kind, gradient, s, gamma, parameters);
+      const dy = gradient.value();
+      const sum = residual === undefined && needs[0] === true ? sumSoFar(0) : undefined; // dz is the gradient by the residual, too
+      const { dz, dGamma, dBeta } = normGradient({ kind, dy, sum, gamma, parameters, ...s });
       const all: InputGradient[] = [dz, dGamma];
       if (beta !== undefined) all.push(dBeta);
       if (residual !== undefined) all.push(dz);
@@ -81,18 +84,27 @@ interface NormGradients {
   readonly dBeta?: Tensor | undefined;
 }
 
-function normGradient(kind: "layer" | "rms", gradient: Gradient, s: Statistics, gamma: Tensor, parameters: boolean): NormGradients {
-  const dy = gradient.value();
-  const fused = runKernel("DeftNormGradient", { dy, z: s.z, gamma, mean: s.mean, rstd: s.rstd }, { kind, parameters });
+interface NormBackward extends Statistics {
+  readonly kind: "layer" | "rms";
+  readonly dy: Tensor;
+  /** What dz is added to; its memory may be taken for the result. */
+  readonly sum: Tensor | undefined;
+  readonly gamma: Tensor;
+  /** Whether γ and β need gradients. */
+  readonly parameters: boolean;
+}
+
+function normGradient({ kind, dy, sum, z, mean, rstd, gamma, parameters }: NormBackward): NormGradients {
+  const fused = runKernel("DeftNormGradient", { dy, z, gamma, mean, rstd, sum }, { kind, parameters });
   if (fused !== undefined) return { dz: output(fused, 0, "DeftNormGradient"), dGamma: fused[1], dBeta: fused[2] };
-  const column = [s.rstd.size, 1];
-  const rstd = tf.reshape(s.rstd, column);
-  const xhat = tf.mul(tf.sub(rows(s.z), tf.reshape(s.mean, column)), rstd);
+  const column = [rstd.size, 1];
+  const scale = tf.reshape(rstd, column);
+  const xhat = tf.mul(tf.sub(rows(z), tf.reshape(mean, column)), scale);
   const g = tf.mul(rows(dy), gamma);
   const along = tf.mul(xhat, tf.mean(tf.mul(g, xhat), -1, true));
   const inner = tf.sub(kind === "layer" ? tf.sub(g, tf.mean(g, -1, true)) : g, along);
   return {
-    dz: tf.reshape(tf.mul(inner, rstd), s.z.shape),
+    dz: addTo(sum, tf.reshape(tf.mul(inner, scale), z.shape)),
     dGamma: parameters ? tf.sum(tf.mul(rows(dy), xhat), 0) : undefined,
     dBeta: parameters && kind === "layer" ? tf.sum(rows(dy), 0) : undefined,
   };

@@ -136,6 +136,20 @@ function normCases(): OpCase[] {
       op: (i) => rmsNorm(t(i, "x"), { gamma: t(i, "gamma"), epsilon: 1e-6 }),
       reference: (i) => ref.norm(v(i, "x"), v(i, "gamma"), undefined, 1e-6),
     },
+    // the gradient by h, the norm's input, begins with those of its other uses, and one of them is y's own
+    ...[true, false].map((layer): OpCase => ({
+      name: `${layer ? "layerNorm" : "rmsNorm"} ${n} beside its input`,
+      inputs: { x: [2, 3, n], gamma: [n], beta: [n], u: [2, 3, n] },
+      op: (i) => {
+        const h = scale(t(i, "x"), 1);
+        const [gamma, beta] = [t(i, "gamma"), t(i, "beta")];
+        return add(add(h, layer ? layerNorm(h, { gamma, beta, epsilon: 1e-6 }) : add(rmsNorm(h, { gamma, epsilon: 1e-6 }), beta)), mul(h, t(i, "u")));
+      },
+      reference: (i) => ref.norm(v(i, "x"), v(i, "gamma"), layer ? v(i, "beta") : undefined, 1e-6).map((z, j) => {
+        const x = v(i, "x")[j] as number;
+        return z + (layer ? 0 : (v(i, "beta")[j % n] as number)) + x + x * (v(i, "u")[j] as number);
+      }),
+    })),
   ]);
 }
 

@@ -65,7 +65,7 @@ struct Kernels {
   void (*density_gradient)(const float* a, const float* weights, const float* dy, float epsilon, float* da, i64 batch, i64 seq, i64 n);
   // norm.cpp
   void (*norm)(bool rms, const float* x, const float* residual, const float* gamma, const float* beta, float epsilon, float* y, float* mean, float* rstd, float* z, i64 rows, i64 n);
-  void (*norm_gradient)(bool rms, const float* dy, const float* z, const float* gamma, const float* mean, const float* rstd, float* dz, i64 rows, i64 n);
+  void (*norm_gradient)(bool rms, bool onto, const float* dy, const float* z, const float* gamma, const float* mean, const float* rstd, float* dz, i64 rows, i64 n);
   void (*norm_parameter_gradient)(const float* dy, const float* z, const float* mean, const float* rstd, float* dgamma, float* dbeta, i64 rows, i64 n);
   // attention.cpp
   void (*attention)(const AttentionShape&, const AttentionInput&, float* context, float* log_sum);

@@ -58,7 +58,7 @@ void norm(bool rms, const float* x, const float* residual, const float* gamma, c
   });
 }
 
-void norm_gradient(bool rms, const float* dy, const float* z, const float* gamma, const float* mean, const float* rstd, float* dz, i64 rows, i64 n) {
+void norm_gradient(bool rms, bool onto, const float* dy, const float* z, const float* gamma, const float* mean, const float* rstd, float* dz, i64 rows, i64 n) {
   parallel(rows, 2 * n, [&](i64 begin, i64 end) {
     for (i64 r = begin; r < end; ++r) {
       const float *d = dy + r * n, *row = z + r * n;
@@ -76,7 +76,8 @@ void norm_gradient(bool rms, const float* dy, const float* z, const float* gamma
       each(0, n, [&](i64 i, auto lanes) {
         ahead_to_write(o + i);
         const vf g = lanes.load(d + i) * lanes.load(gamma + i);
-        lanes.store(o + i, k * (g - a - (lanes.load(row + i) - m) * k * b));
+        const vf v = k * (g - a - (lanes.load(row + i) - m) * k * b);
+        lanes.store(o + i, onto ? lanes.load(o + i) + v : v);
       });
     }
   });

@@ -12,7 +12,7 @@ void epilogue(Activation, const float*, float*, float*, i64, i64);
 void density(const float*, const float*, float, float*, i64, i64, i64);
 void density_gradient(const float*, const float*, const float*, float, float*, i64, i64, i64);
 void norm(bool, const float*, const float*, const float*, const float*, float, float*, float*, float*, float*, i64, i64);
-void norm_gradient(bool, const float*, const float*, const float*, const float*, const float*, float*, i64, i64);
+void norm_gradient(bool, bool, const float*, const float*, const float*, const float*, const float*, float*, i64, i64);
 void norm_parameter_gradient(const float*, const float*, const float*, const float*, float*, float*, i64, i64);
 void attention(const AttentionShape&, const AttentionInput&, float*, float*);
 void attention_gradient(const AttentionShape&, const AttentionInput&, const AttentionGradientInput&);

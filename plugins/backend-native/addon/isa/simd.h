@@ -72,20 +72,35 @@ inline void each(i64 begin, i64 end, F f) {
   if (i < end) f(i, Tail{static_cast<int>(end - i)});
 }
 
+// Four lanes, and a vector's groups of four folded in pairs by f.
+typedef float v4 __attribute__((vector_size(16)));
+template <class F>
+inline v4 fold(vf v, F f) {
+  v4 part[W / 4];
+  std::memcpy(part, &v, BYTES);
+  for (int n = W / 8; n > 0; n /= 2)
+    for (int i = 0; i < n; ++i) part[i] = f(part[i], part[i + n]);
+  return part[0];
+}
+
 inline float sum_of(vf v) {
-  float s = 0;
-  for (int i = 0; i < W; ++i) s += v[i];
-  return s;
+  const v4 s = fold(v, [](v4 a, v4 b) { return a + b; });
+  return (s[0] + s[2]) + (s[1] + s[3]);
 }
 inline double wide_sum_of(vf v) {
-  double s = 0;
-  for (int i = 0; i < W; ++i) s += v[i];
-  return s;
+  typedef double d4 __attribute__((vector_size(32)));
+  v4 part[W / 4];
+  std::memcpy(part, &v, BYTES);
+  d4 s = {};
+  for (const v4& p : part) s += __builtin_convertvector(p, d4);
+  return (s[0] + s[2]) + (s[1] + s[3]);
 }
+// NaN if one lane is.
 inline float max_of(vf v) {
-  float m = v[0];
-  for (int i = 1; i < W; ++i) m = v[i] > m || v[i] != v[i] ? v[i] : m;
-  return m;
+  const v4 m = fold(v, [](v4 a, v4 b) { return a > b || a != a ? a : b; });
+  float top = m[0];
+  for (int i = 1; i < 4; ++i) top = m[i] > top || m[i] != m[i] ? m[i] : top;
+  return top;
 }
 
 #if defined(DEFT_ZMM)

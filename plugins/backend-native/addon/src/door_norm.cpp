@@ -24,9 +24,9 @@ void norm(Args& a) {
   kernels().norm(rms, x, residual, gamma, beta, epsilon, y, mean, rstd, z, rows, n);
 }
 
-// (rms, rows, n, dy, z, gamma, mean, rstd, dz, dgamma, dbeta)
+// (rms, onto, rows, n, dy, z, gamma, mean, rstd, dz, dgamma, dbeta)
 void norm_gradient(Args& a) {
-  const bool rms = a.flag("rms");
+  const bool rms = a.flag("rms"), onto = a.flag("onto");
   const i64 rows = a.size("rows"), n = a.size("n"), all = a.count({rows, n});
   const float* dy = a.floats("dy", all);
   const float* z = a.floats("z", all);
@@ -37,7 +37,7 @@ void norm_gradient(Args& a) {
   float* dgamma = a.floats_or_null("dgamma", n);
   float* dbeta = a.floats_or_null("dbeta", n);
   if (dbeta && !dgamma) a.refuse("dbeta comes with dgamma only");
-  kernels().norm_gradient(rms, dy, z, gamma, mean, rstd, dz, rows, n);
+  kernels().norm_gradient(rms, onto, dy, z, gamma, mean, rstd, dz, rows, n);
   if (dgamma) kernels().norm_parameter_gradient(dy, z, mean, rstd, dgamma, dbeta, rows, n);
 }
 

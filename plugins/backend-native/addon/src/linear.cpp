@@ -8,16 +8,42 @@
 namespace deft {
 
 namespace {
-// Rows that a thread must have for its own product to be as fast as one that the library splits; by the transpose of a weight the library splits worse.
-constexpr i64 OWN_ROWS = 1024, OWN_ROWS_TRANSPOSED = 128;
+// How a product by a weight is shared out: the library's own way costs up to a fifth by the transpose of a weight, and a few hundredths by a small one.
+enum class Split { library, rows, columns };
 
-// Calls f(begin, end) on each thread's rows when every thread gets enough of them; false when it does not.
-template <class F>
-bool by_rows(i64 rows, bool transposed, F f) {
+Split split_of(i64 rows, i64 k, i64 n, bool transposed) {
+  constexpr i64 SMALL_WEIGHT = i64(1) << 19;  // elements: each thread reads all of it when rows are shared out
   const i64 threads = thread_count();
-  if (threads < 2 || rows < threads * (transposed ? OWN_ROWS_TRANSPOSED : OWN_ROWS)) return false;
-  base::parallel(threads, base::GRAIN, [&](i64 begin, i64 end) { f(rows * begin / threads, rows * end / threads); });
-  return true;
+  if (threads < 2) return Split::library;
+  if (transposed) return rows >= 256 * threads ? Split::rows : n >= 64 * threads ? Split::columns : Split::library;
+  return rows >= 128 * threads && k * n <= SMALL_WEIGHT ? Split::rows : Split::library;
+}
+
+// Calls f(begin, end) on each thread's part of n.
+template <class F>
+void in_parts(i64 n, F f) {
+  const i64 threads = thread_count();
+  base::parallel(threads, base::GRAIN, [&](i64 begin, i64 end) { f(n * begin / threads, n * end / threads); });
+}
+
+// y [rows, n] = x [rows, k]·op(w) + beta·y, then finish(begin, end) on all rows, a thread's own where it has made them.
+template <class F>
+void by_weight(const float* x, const float* w, bool transposed, float beta, float* y, i64 rows, i64 k, i64 n, i64 finishing, F finish) {
+  const i64 ldw = transposed ? k : n;
+  switch (split_of(rows, k, n, transposed)) {
+    case Split::rows:
+      return in_parts(rows, [&](i64 begin, i64 end) {
+        gemm_here(false, transposed, end - begin, n, k, 1, x + begin * k, k, w, ldw, beta, y + begin * n, n);
+        if (finishing) finish(begin, end);
+      });
+    case Split::columns:
+      in_parts(n, [&](i64 begin, i64 end) {
+        gemm_here(false, transposed, rows, end - begin, k, 1, x, k, transposed ? w + begin * k : w + begin, ldw, beta, y + begin, n);
+      });
+      break;
+    case Split::library: gemm(false, transposed, rows, n, k, 1, x, k, w, ldw, beta, y, n);
+  }
+  if (finishing) base::parallel(rows, finishing, finish);
 }
 
 i64 padded(i64 rank) { return (rank + WIDEST - 1) / WIDEST * WIDEST; }
@@ -41,37 +67,18 @@ void by_blocks(i64 rows, i64 work, F f) {
 
 void linear(Activation kind, const float* x, const Weight& w, const float* bias, float* y, float* pre, i64 rows, i64 d_in, i64 d_out) {
   float* product = pre ? pre : y;
-  const i64 ldw = w.transposed ? d_in : d_out;
-  const bool finish = bias || kind != Activation::identity || pre;
-  const auto epilogue = [&](i64 begin, i64 end) {
-    if (finish) kernels().epilogue(kind, bias, product + begin * d_out, y + begin * d_out, end - begin, d_out);
-  };
-  if (w.packed) {
-    w.packed->multiply(x, product, rows);
-  } else if (by_rows(rows, w.transposed, [&](i64 begin, i64 end) {
-               gemm_here(false, w.transposed, end - begin, d_out, d_in, 1, x + begin * d_in, d_in, w.data, ldw, 0, product + begin * d_out, d_out);
-               epilogue(begin, end);
-             })) {
-    return;
-  } else {
-    gemm(false, w.transposed, rows, d_out, d_in, 1, x, d_in, w.data, ldw, 0, product, d_out);
-  }
-  base::parallel(rows, finish ? d_out : 0, epilogue);
+  const i64 finishing = bias || kind != Activation::identity || pre ? d_out : 0;
+  const auto epilogue = [&](i64 begin, i64 end) { kernels().epilogue(kind, bias, product + begin * d_out, y + begin * d_out, end - begin, d_out); };
+  if (!w.packed) return by_weight(x, w.data, w.transposed, 0, product, rows, d_in, d_out, finishing, epilogue);
+  w.packed->multiply(x, product, rows);
+  if (finishing) base::parallel(rows, finishing, epilogue);
 }
 
 void linear_input_gradient(const float* dy, const Weight& w, bool onto, float* dx, i64 rows, i64 d_in, i64 d_out) {
-  if (w.packed) {
-    float* product = onto ? scratch(rows * d_in, 1) : dx;
-    w.packed->multiply(dy, product, rows);
-    if (onto) kernels().accumulate(dx, product, rows * d_in);
-    return;
-  }
-  const float beta = onto ? 1.f : 0.f;
-  const i64 ldw = w.transposed ? d_in : d_out;
-  const bool done = by_rows(rows, !w.transposed, [&](i64 begin, i64 end) {
-    gemm_here(false, !w.transposed, end - begin, d_in, d_out, 1, dy + begin * d_out, d_out, w.data, ldw, beta, dx + begin * d_in, d_in);
-  });
-  if (!done) gemm(false, !w.transposed, rows, d_in, d_out, 1, dy, d_out, w.data, ldw, beta, dx, d_in);
+  if (!w.packed) return by_weight(dy, w.data, !w.transposed, onto ? 1.f : 0.f, dx, rows, d_out, d_in, 0, [](i64, i64) {});
+  float* product = onto ? scratch(rows * d_in, 1) : dx;
+  w.packed->multiply(dy, product, rows);
+  if (onto) kernels().accumulate(dx, product, rows * d_in);
 }
 
 void linear_weight_gradient(const float* x, const float* dy, bool transposed, float* dw, i64 rows, i64 d_in, i64 d_out) {

@@ -15,15 +15,16 @@ export const norm: FusedKernel<"DeftNorm"> = (backend, inputs, { kind, epsilon }
   return z === undefined ? [y, mean, rstd] : [y, mean, rstd, z];
 };
 
-/** dz, and dγ and dβ when `parameters`. */
+/** dz onto a sum that is given, and dγ and dβ when `parameters`. */
 export const normGradient: FusedKernel<"DeftNormGradient"> = (backend, inputs, { kind, parameters }) => {
   const dy = required(inputs, "dy", "norm gradient");
   const [z, gamma, mean, rstd] = ["z", "gamma", "mean", "rstd"].map((name) => backend.floats(required(inputs, name, "norm gradient"))) as [F, F, F, F];
   const [rows, n] = asMatrix(dy);
-  const [dz, dzValues] = parameters ? backend.make(dy.shape) : backend.over(dy); // the parameters' gradients read dy afterwards
+  const { sum } = inputs;
+  const [dz, dzValues] = sum !== undefined ? backend.continued(sum) : parameters ? backend.make(dy.shape) : backend.over(dy); // the parameters' gradients read dy afterwards
   const [dGamma, dGammaValues] = parameters ? backend.make([n]) : [undefined, null];
   const [dBeta, dBetaValues] = parameters && kind === "layer" ? backend.make([n]) : [undefined, null];
-  backend.addon.normGradient(kind === "rms", rows, n, backend.floats(dy), z, gamma, mean, rstd, dzValues, dGammaValues, dBetaValues);
+  backend.addon.normGradient(kind === "rms", sum !== undefined, rows, n, backend.floats(dy), z, gamma, mean, rstd, dzValues, dGammaValues, dBetaValues);
   return [dz, dGamma, dBeta].filter((tensor) => tensor !== undefined);
 };
 
