@@ -45,7 +45,7 @@ struct ActiveRow {
 // Entries that a list has room for beyond those that it may hold.
 constexpr i64 LIST_OVERHANG = 16;
 // A part of W where it lies.
-struct Panel {
+struct Band {
   const float* data;
   i64 ld, rows, columns;
 };
@@ -99,8 +99,8 @@ struct Kernels {
   i64 (*count_active)(const float* x, i64 n, float threshold);
   i64 (*list_active)(const float* x, i64 n, float threshold, i32* at, float* value);
   void (*sparse_few)(const ActiveRow* rows, i64 count, const float* w, i64 ldw, i64 columns, const float* bias, float* y, i64 ldy);
-  void (*copy_panel)(const Panel&, float* tile);
-  void (*sparse_tile)(const ActiveRow* rows, i64 count, const float* tile, i64 columns, const float* start, i64 ld_start, float* y, i64 ldy, const Panel& next);
+  void (*copy_band)(const Band&, float* tiles);  // one tile of band.rows × SPARSE_COLUMNS after the other
+  void (*sparse_tile)(const ActiveRow* rows, i64 count, const float* tile, i64 columns, const float* start, i64 ld_start, float* y, i64 ldy);
   // selected.cpp, one thread: y[at[i]·ldy] = start + w·x[at[i]] over n entries, for the `count` rows of x that `at` names
   void (*selected_rows)(const float* w, const float* x, i64 n, const i32* at, i64 count, float start, float* y, i64 ldy);
 };

@@ -37,8 +37,8 @@ bool quantized_few_rows(const QuantizedMatrix&, const float*, const float*, floa
 i64 count_active(const float*, i64, float);
 i64 list_active(const float*, i64, float, i32*, float*);
 void sparse_few(const ActiveRow*, i64, const float*, i64, i64, const float*, float*, i64);
-void copy_panel(const Panel&, float*);
-void sparse_tile(const ActiveRow*, i64, const float*, i64, const float*, i64, float*, i64, const Panel&);
+void copy_band(const Band&, float*);
+void sparse_tile(const ActiveRow*, i64, const float*, i64, const float*, i64, float*, i64);
 void selected_rows(const float*, const float*, i64, const i32*, i64, float, float*, i64);
 
 }  // namespace DEFT_ISA

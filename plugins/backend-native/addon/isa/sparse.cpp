@@ -12,6 +12,8 @@ namespace deft {
 namespace DEFT_ISA {
 namespace {
 
+constexpr i64 FETCH_ROWS = 4;  // how far ahead W is fetched while it is copied
+
 inline bool is_active(float v, float threshold) { return !(std::fabs(v) <= threshold); }  // NaN is active
 
 // One bit for each of the next LANES entries.
@@ -38,21 +40,9 @@ struct FetchNamed {
   }
 };
 
-// Fetches a panel of W into the second cache, `rate` lines with each entry.
-struct FetchPanel {
-  const float* at;
-  i64 ld, left, rate;
-  FetchPanel(const Panel& next, i64 entries) : at(next.data), ld(next.ld), left(next.rows * LINES), rate(left / larger(1, entries) + 1) {}
+struct FetchNothing {
   template <int N>
-  inline void step(const ActiveRow&, const float*, i64, i64) {
-    for (i64 i = 0; i < rate && left > 0; ++i) {
-      __builtin_prefetch(at, 0, 2);
-      at += LINE;
-      if (--left % LINES == 0) at += ld - SPARSE_COLUMNS;
-    }
-  }
- private:
-  static constexpr i64 LINES = SPARSE_COLUMNS / LINE;
+  inline void step(const ActiveRow&, const float*, i64, i64) const {}
 };
 
 // N vectors of a row of y, kept in registers while its list is walked; they start from `from_here`, or from 0.
@@ -123,21 +113,23 @@ void sparse_few(const ActiveRow* rows, i64 count, const float* w, i64 ldw, i64 c
   for (i64 r = 0; r < count; ++r) gather_columns(rows[r], w, ldw, columns, bias, y + r * ldy, fetch);
 }
 
-void copy_panel(const Panel& panel, float* tile) {
-  const auto copy = [&](auto columns) {
-    for (i64 k = 0; k < panel.rows; ++k) {
-      const float* from = panel.data + k * panel.ld;
-      each(0, columns, [&](i64 c, auto lanes) { lanes.store(tile + k * SPARSE_COLUMNS + c, lanes.load(from + c)); });
+void copy_band(const Band& band, float* tiles) {
+  const i64 whole = band.columns / SPARSE_COLUMNS, rest = whole * SPARSE_COLUMNS, size = band.rows * SPARSE_COLUMNS;
+  for (i64 k = 0; k < band.rows; ++k) {
+    const float* from = band.data + k * band.ld;
+    float* tile = tiles + k * SPARSE_COLUMNS;
+    for (i64 p = 0; p < whole; ++p, tile += size, from += SPARSE_COLUMNS) {
+      each(0, SPARSE_COLUMNS, [&](i64 c, auto lanes) {
+        ahead(from + c, FETCH_ROWS * band.ld);
+        lanes.store(tile + c, lanes.load(from + c));
+      });
     }
-  };
-  if (panel.columns == SPARSE_COLUMNS) copy(std::integral_constant<i64, SPARSE_COLUMNS>{});  // a known width leaves loads and stores alone
-  else copy(panel.columns);
+    each(0, band.columns - rest, [&](i64 c, auto lanes) { lanes.store(tile + c, lanes.load(from + c)); });
+  }
 }
 
-void sparse_tile(const ActiveRow* rows, i64 count, const float* tile, i64 columns, const float* start, i64 ld_start, float* y, i64 ldy, const Panel& next) {
-  i64 entries = 0;
-  for (i64 r = 0; r < count; ++r) entries += rows[r].count;
-  FetchPanel fetch(next, entries);
+void sparse_tile(const ActiveRow* rows, i64 count, const float* tile, i64 columns, const float* start, i64 ld_start, float* y, i64 ldy) {
+  FetchNothing fetch;
   for (i64 r = 0; r < count; ++r) gather_columns(rows[r], tile, SPARSE_COLUMNS, columns, start ? start + r * ld_start : nullptr, y + r * ldy, fetch);
 }
 

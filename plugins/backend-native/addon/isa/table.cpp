@@ -40,7 +40,7 @@ const Kernels DEFT_TABLE(DEFT_ISA) = {
     DEFT_ISA::count_active,
     DEFT_ISA::list_active,
     DEFT_ISA::sparse_few,
-    DEFT_ISA::copy_panel,
+    DEFT_ISA::copy_band,
     DEFT_ISA::sparse_tile,
     DEFT_ISA::selected_rows,
 };

@@ -17,8 +17,10 @@ namespace {
 constexpr double FEW_USES = 2;
 // Rows whose lists are held at a time.
 constexpr i64 BLOCK = 1024;
-// Rows of a tile of W: 64 KiB, as much as is fetched meanwhile for the next one, and the rows' part of y stay in a core's second cache.
+// Rows of a tile of W.
 constexpr i64 TILE = 256;
+// Floats of the second cache that tiles and results may take.
+constexpr i64 CACHE = i64(1) << 18;
 // Rows whose count settles whether skipping pays; a later count of all ends it when they were no fair sample.
 constexpr i64 SAMPLE = 32;
 constexpr double FAR = 1.25;
@@ -98,24 +100,27 @@ void multiply_few(const SparseLinear& s, const Block& block) {
   });
 }
 
-// A tile of a panel of W is copied so that it lies together, and stays in the cache while all rows gather from it; the next one is fetched meanwhile.
-void multiply_panels(const SparseLinear& s, const Block& block) {
-  const i64 panels = (s.d_out + SPARSE_COLUMNS - 1) / SPARSE_COLUMNS, tiles = block.tiles(s.d_in);
+// A band of W is read along its rows and laid down as tiles; all rows gather from one tile after the other. Tiles and sums lie close together, in the second cache:
+// at the distance of a row of y or W each piece would be on a page of its own.
+void multiply_tiles(const SparseLinear& s, const Block& block) {
+  const i64 panels = (s.d_out + SPARSE_COLUMNS - 1) / SPARSE_COLUMNS, tiles = block.tiles(s.d_in), count = block.count;
   base::parallel(panels, block.total * SPARSE_COLUMNS, [&](i64 begin, i64 end) {
-    float* tile = scratch(block.tile * SPARSE_COLUMNS, 1);
-    const auto panel = [&](i64 i) -> Panel {
-      if (i == end * tiles) return {};
-      const i64 c = i / tiles * SPARSE_COLUMNS, from = i % tiles * block.tile;
-      return {s.w.data + from * s.d_out + c, s.d_out, smaller(block.tile, s.d_in - from), smaller(SPARSE_COLUMNS, s.d_out - c)};
-    };
-    for (i64 i = begin * tiles; i < end * tiles; ++i) {
-      const i64 c = i / tiles * SPARSE_COLUMNS;
-      const Panel here = panel(i);
-      kernels().copy_panel(here, tile);
-      float* y = s.y + block.first * s.d_out + c;
-      const bool first = i % tiles == 0;
-      const float* start = !first ? y : s.bias ? s.bias + c : nullptr;
-      kernels().sparse_tile(block.rows + i % tiles * block.count, block.count, tile, here.columns, start, first ? 0 : s.d_out, y, s.d_out, panel(i + 1));
+    const i64 width = larger(1, smaller(end - begin, CACHE / ((block.tile + count) * SPARSE_COLUMNS)));  // panels of a band
+    float* band = scratch((block.tile + count) * width * SPARSE_COLUMNS, 1);
+    float* sums = band + block.tile * width * SPARSE_COLUMNS;
+    for (i64 first = begin; first < end; first += width) {
+      const i64 left = first * SPARSE_COLUMNS, columns = smaller(s.d_out, smaller(end, first + width) * SPARSE_COLUMNS) - left;
+      for (i64 t = 0; t < tiles; ++t) {
+        const i64 top = t * block.tile, rows = smaller(block.tile, s.d_in - top);
+        kernels().copy_band({s.w.data + top * s.d_out + left, s.d_out, rows, columns}, band);
+        const bool starts = t == 0, ends = t + 1 == tiles;
+        for (i64 c = 0; c < columns; c += SPARSE_COLUMNS) {
+          float* sum = sums + count * c;
+          const float* from = !starts ? sum : s.bias ? s.bias + left + c : nullptr;
+          float* to = ends ? s.y + block.first * s.d_out + left + c : sum;
+          kernels().sparse_tile(block.rows + t * count, count, band + rows * c, smaller(SPARSE_COLUMNS, columns - c), from, starts ? 0 : SPARSE_COLUMNS, to, ends ? s.d_out : SPARSE_COLUMNS);
+        }
+      }
     }
   });
 }
@@ -155,7 +160,7 @@ SparseDecision sparse_linear(const SparseLinear& s) {
     if (few) {
       multiply_few(s, block);
     } else {
-      multiply_panels(s, block);
+      multiply_tiles(s, block);
     }
   }
   return {density, true};
