@@ -2,7 +2,7 @@ export { backendName, useBackend } from "./backend.ts";
 export { DeftError } from "./errors.ts";
 export { hostArray, type HostMemory } from "./host-array.ts";
 export { registerHostKernels } from "./host-kernels.ts";
-export type { ActivationKind, KernelName, KernelTable } from "./kernels.ts";
+export type { ActivationKind, KernelName, KernelTable, OnDecision, SparseDecision } from "./kernels.ts";
 export { activation, gelu, geluNew, relu, sigmoid, silu, tanh } from "./ops/activation.ts";
 export { attention, FLOAT_MIN, type AttentionOptions } from "./ops/attention.ts";
 export { densityPenalty, type DensityPenaltyOptions } from "./ops/density.ts";
@@ -16,7 +16,7 @@ export { layerNorm, rmsNorm, type LayerNormOptions, type RmsNormOptions } from "
 export { adamWStep, squaredNorm, type AdamWParameter, type AdamWStep } from "./ops/optimizer.ts";
 export { quantizedLinear } from "./ops/quantized-linear.ts";
 export { mean, softmax, sum, type ReduceOptions } from "./ops/reduce.ts";
-export { skipSmall, sparseLinear, type SkipOptions, type SparseDecision, type SparseLinearOptions } from "./ops/sparse.ts";
+export { skipSmall, sparseLinear, type SkipOptions, type SparseLinearOptions } from "./ops/sparse.ts";
 export { keepSelected, selectedLinear, type SelectedLinearOptions } from "./ops/selected.ts";
 export { broadcastTo, concat, reshape, slice, transpose } from "./ops/shape.ts";
 export { checkQuantizedMatrix, dequantizedRows, quantizedBytes, scaleOf, type BlockScales, type QuantizedMatrix } from "./quantized-matrix.ts";

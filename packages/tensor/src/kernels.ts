@@ -21,14 +21,14 @@ export interface KernelTable {
   /**
    * y = x'·W + b with x' = x where |x| > threshold and, for keep > 0, |x| is not below the keep-th largest of its row; 0 elsewhere. Zeros are skipped where the
    * share of what is left is at most `breakEven`; otherwise the product is dense, of the same x'. In: x, weight, bias? as DeftLinear's.
-   * Out: y, and [2]: the share (of a sample of rows where that settled it) and 1 when zeros were skipped.
+   * Out: y; tells what was decided.
    */
-  DeftSparseLinear: { transposed: boolean; frozen: boolean; breakEven: number; threshold: number; keep: number };
+  DeftSparseLinear: { transposed: boolean; frozen: boolean; breakEven: number; threshold: number; keep: number; onDecision?: OnDecision | undefined };
   /**
    * y_j = x·W_j + b_j where |s_j| > threshold, 0 elsewhere, with W [dOut, dIn]. Outputs that are not wanted are left out where the share of wanted ones is at most `breakEven`;
-   * otherwise the product is dense and they are put to 0. In: x [rows, dIn], weight, select s [rows, dOut], bias? [dOut]. Out: y, and [2]: the share, and 1 when outputs were left out.
+   * otherwise the product is dense and they are put to 0. In: x [rows, dIn], weight, select s [rows, dOut], bias? [dOut]. Out: y; tells what was decided.
    */
-  DeftSelectedLinear: { frozen: boolean; breakEven: number; threshold: number };
+  DeftSelectedLinear: { frozen: boolean; breakEven: number; threshold: number; onDecision?: OnDecision | undefined };
   /** db = Σ_rows dy. In: dy [rows, n]. Out: [n]. */
   DeftRowSum: Record<string, never>;
   /** y = base + s·(x·A)·B. In: x [rows, dIn], base [rows, dOut], down A [dIn, r], up B [r, dOut]. Out: y, x·A [rows, r]. */
@@ -80,6 +80,16 @@ export interface KernelTable {
 }
 
 export type KernelName = keyof KernelTable;
+
+/** What a product that may leave something out found and did. */
+export interface SparseDecision {
+  /** Share of entries (or outputs) that count, of all rows or of a sample that settled it. */
+  readonly density: number;
+  readonly skipped: boolean;
+}
+
+/** Told of a product's decision. */
+export type OnDecision = (decision: SparseDecision) => void;
 
 /** The activations of the MLP blocks that the toolkit knows. `gelu` is the erf form, `gelu_new` the tanh form. */
 export type ActivationKind = "relu" | "gelu" | "gelu_new" | "silu" | "tanh" | "sigmoid";

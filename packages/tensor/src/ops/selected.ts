@@ -1,9 +1,9 @@
 import { DeftError } from "../errors.ts";
+import type { OnDecision } from "../kernels.ts";
 import { output, runKernel } from "../run-kernel.ts";
 import { differentiable } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
 import { linear, rows, rowSum } from "./linear.ts";
-import type { SparseDecision } from "./sparse.ts";
 
 /** Options of `selectedLinear`. */
 export interface SelectedLinearOptions {
@@ -17,8 +17,8 @@ export interface SelectedLinearOptions {
   readonly frozen?: boolean;
   /** The largest share of wanted outputs at which a back-end leaves the others out. */
   readonly breakEven: number;
-  /** Told of each call's decision. */
-  readonly onDecision?: ((decision: SparseDecision) => void) | undefined;
+  /** Told of each call's decision, where the back-end makes one. */
+  readonly onDecision?: OnDecision | undefined;
 }
 
 /**
@@ -39,12 +39,8 @@ export function selectedLinear(x: Tensor, weight: Tensor, options: SelectedLinea
     inputs: bias === undefined ? [x, weight] : [x, weight, bias],
     forward: () => {
       const saved = [x, weight, select];
-      const fused = runKernel("DeftSelectedLinear", { x, weight, select, bias }, { frozen, breakEven, threshold });
+      const fused = runKernel("DeftSelectedLinear", { x, weight, select, bias }, { frozen, breakEven, threshold, onDecision });
       if (fused === undefined) return { output: keepSelected(linear(x, weight, { bias, transposed: true, frozen }), { select, threshold }), saved };
-      if (onDecision !== undefined) {
-        const [density = 0, skipped = 0] = output(fused, 1, "DeftSelectedLinear").dataSync();
-        onDecision({ density, skipped: skipped > 0 });
-      }
       return { output: output(fused, 0, "DeftSelectedLinear"), saved };
     },
     backward: (gradient, needs) => {

@@ -1,4 +1,5 @@
 import { DeftError } from "../errors.ts";
+import type { OnDecision } from "../kernels.ts";
 import { output, runKernel } from "../run-kernel.ts";
 import { differentiable } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
@@ -12,13 +13,6 @@ export interface SkipOptions {
   readonly keep?: number | undefined;
 }
 
-/** What a back-end found and did; absent where it multiplies densely without looking. */
-export interface SparseDecision {
-  /** Share of entries that count, of all rows or of a sample that settled it. */
-  readonly density: number;
-  readonly skipped: boolean;
-}
-
 /** Options of `sparseLinear`. */
 export interface SparseLinearOptions extends SkipOptions {
   /** b, [dOut]. */
@@ -29,8 +23,8 @@ export interface SparseLinearOptions extends SkipOptions {
   readonly frozen?: boolean;
   /** The largest share of entries that count at which a back-end skips the others; see the measured break-even points of whoever calls. */
   readonly breakEven: number;
-  /** Told of each call's decision. */
-  readonly onDecision?: ((decision: SparseDecision) => void) | undefined;
+  /** Told of each call's decision, where the back-end makes one. */
+  readonly onDecision?: OnDecision | undefined;
 }
 
 /**
@@ -52,12 +46,8 @@ export function sparseLinear(x: Tensor, weight: Tensor, options: SparseLinearOpt
     name: "sparseLinear",
     inputs: bias === undefined ? [x, weight] : [x, weight, bias],
     forward: () => {
-      const fused = runKernel("DeftSparseLinear", { x, weight, bias }, { transposed, frozen, breakEven, threshold, keep });
+      const fused = runKernel("DeftSparseLinear", { x, weight, bias }, { transposed, frozen, breakEven, threshold, keep, onDecision });
       if (fused === undefined) return { output: dense(x), saved: [x, weight] };
-      if (onDecision !== undefined) {
-        const [density = 0, skipped = 0] = output(fused, 1, "DeftSparseLinear").dataSync();
-        onDecision({ density, skipped: skipped > 0 });
-      }
       return { output: output(fused, 0, "DeftSparseLinear"), saved: [x, weight] };
     },
     backward: (gradient, needs) => gradients(gradient.value(), { x, weight, transposed, threshold, keep }, needs),

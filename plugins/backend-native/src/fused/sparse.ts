@@ -1,7 +1,8 @@
 import { asMatrix, required, type FusedKernel } from "../kernel.ts";
+import { decided, decision } from "./decision.ts";
 
-/** y = x'·W + b by the entries of x that count, and what was decided. */
-export const sparseLinear: FusedKernel<"DeftSparseLinear"> = (backend, inputs, { transposed, frozen, breakEven, threshold, keep }) => {
+/** y = x'·W + b by the entries of x that count. */
+export const sparseLinear: FusedKernel<"DeftSparseLinear"> = (backend, inputs, { transposed, frozen, breakEven, threshold, keep, onDecision }) => {
   const x = required(inputs, "x", "sparse linear");
   const weight = required(inputs, "weight", "sparse linear");
   const { bias } = inputs;
@@ -9,7 +10,7 @@ export const sparseLinear: FusedKernel<"DeftSparseLinear"> = (backend, inputs, {
   const dOut = weight.shape[transposed ? 0 : 1] ?? 0;
   const operand = backend.weight(weight, { direction: "forward", transposed, frozen, dIn, dOut });
   const [y, yValues] = backend.make([...x.shape.slice(0, -1), dOut]);
-  const [decision, decisionValues] = backend.make([2]);
-  backend.addon.sparseLinear(breakEven, threshold, keep, transposed, rows, dIn, dOut, backend.floats(x), ...operand, bias ? backend.floats(bias) : null, yValues, decisionValues);
-  return [y, decision];
+  backend.addon.sparseLinear(breakEven, threshold, keep, transposed, rows, dIn, dOut, backend.floats(x), ...operand, bias ? backend.floats(bias) : null, yValues, decision);
+  onDecision?.(decided());
+  return y;
 };
