@@ -27,6 +27,15 @@ describeNative("sparse linear", (isa) => {
           }
   });
 
+  test.each([1, 2])("W in several bands and tiles, with %i threads", async (threads) => {
+    await start({ isa, threads });
+    const [rows, dIn, dOut] = [200, 530, 1220]; // more columns than a thread takes at once, and a last tile and a last panel that are not full
+    const [x, w, b] = [sparse(rows * dIn), numbers(dIn * dOut, 2), numbers(dOut, 3)];
+    const [y] = run("DeftSparseLinear", { x: [x, [rows, dIn]], weight: [w, [dIn, dOut]], bias: [b, [dOut]] }, { transposed: false, frozen: true, breakEven: 1, threshold: 0, keep: 0 });
+    expect(error(y as Float32Array, product(x, w, rows, dOut, dIn).map((v, i) => v + (b[i % dOut] as number)))).toBeLessThan(2e-6);
+    await start({ isa });
+  });
+
   test("the decision tells the density and whether zeros were skipped", () => {
     const x = tensor([1, 0, 0, 0, 0, 2, 3, 0], [2, 4]);
     const told: SparseDecision[] = [];
