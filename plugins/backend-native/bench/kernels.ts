@@ -58,7 +58,7 @@ function otherTable(): void {
   }
   report("density", 4 * n, () => addon.density(1e-7, 16, 128, 1024, a, rows, fill(16)));
   report("layer norm with residual", 16 * n, () => addon.norm(false, 1e-5, 2048, 1024, a, b, gamma, beta, c, rows, ones, d));
-  report("layer norm gradient", 12 * n, () => addon.normGradient(false, 2048, 1024, a, b, gamma, rows, ones, c, null, null));
+  report("layer norm gradient", 12 * n, () => addon.normGradient(false, false, 2048, 1024, a, b, gamma, rows, ones, c, null, null));
   report("softmax", 8 * n, () => addon.softmax(2048, 1024, a, c));
   for (const [heads, depth] of [[4, 64], [12, 64]] as const) {
     const width = 16 * 128 * heads * depth;
