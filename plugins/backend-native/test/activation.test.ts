@@ -124,7 +124,7 @@ describeNative("density", (isa) => {
   test.each([1e-7, 1e-30, 1e-44])("ends of the range at ε = %f", (epsilon) => {
     const shape = [1, 1, 40];
     const of = (value: number): number => {
-      const a = new Float32Array(40).fill(0, 1);
+      const a = new Float32Array(40);
       a.fill(value, 0, 3); // in a whole vector and, with narrower ones, alone
       return (run("DeftDensityPenalty", { a: [a, shape], weights: [Float32Array.of(1 / 3), [1, 1]] }, { epsilon })[0] as Float32Array)[0] as number;
     };

@@ -50,7 +50,7 @@ class DensityObserver implements ActivationObserver {
 /** factor · mean over the stack's layers and the batch, []; nothing for a stack without layers. */
 function stackMean(densities: readonly ops.Tensor[], factor: number): readonly ops.Tensor[] {
   if (densities.length === 0) return [];
-  const mean = ops.mean(densities.length === 1 ? (densities[0] as ops.Tensor) : ops.concat(densities, 0));
+  const mean = ops.mean(ops.concat(densities, 0));
   return [factor === 1 ? mean : ops.scale(mean, factor)];
 }
 

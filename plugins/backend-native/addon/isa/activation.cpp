@@ -78,10 +78,7 @@ void gradient_rows(const GradientInput& in, i64 begin, i64 end) {
         ahead(dy + i);
         g = lanes.load(dy + i);
       }
-      if constexpr (DENSITY) {  // w·2aε/(a²+ε)²
-        const vf inverse = reciprocal(jet.y * jet.y + epsilon);
-        g += w * jet.y * inverse * inverse;
-      }
+      if constexpr (DENSITY) g += penalty_slope(jet.y, w, epsilon);
       lanes.store(dx + i, g * jet.slope);
     });
   }

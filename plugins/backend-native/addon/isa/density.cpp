@@ -19,16 +19,10 @@ void density(const float* a, const float* weights, float given, float* p, i64 ba
       for (; i + 2 * W <= n; i += 2 * W) {
         ahead(row + i, -n);
         ahead(row + i + W, -n);
-        const vf u = load(row + i), v = load(row + i + W);
-        const vf uu = u * u, vv = v * v;
-        s0 += uu * reciprocal(uu + epsilon);
-        s1 += vv * reciprocal(vv + epsilon);
+        s0 += penalty(load(row + i), epsilon);
+        s1 += penalty(load(row + i + W), epsilon);
       }
-      each(i, n, [&](i64 j, auto lanes) {
-        const vf v = lanes.load(row + j);
-        const vf vv = v * v;
-        s0 += vv * reciprocal(vv + epsilon);
-      });
+      each(i, n, [&](i64 j, auto lanes) { s0 += penalty(lanes.load(row + j), epsilon); });
       sums[r] = wide_sum_of(s0 + s1) * weights[r];
     }
   });
@@ -47,9 +41,7 @@ void density_gradient(const float* a, const float* weights, const float* dy, flo
       each(r * n, r * n + n, [&](i64 i, auto lanes) {
         ahead(a + i);
         ahead_to_write(da + i);
-        const vf v = lanes.load(a + i);
-        const vf inverse = reciprocal(v * v + epsilon);
-        lanes.store(da + i, w * v * inverse * inverse);
+        lanes.store(da + i, penalty_slope(lanes.load(a + i), w, epsilon));
       });
     }
   });

@@ -9,7 +9,7 @@ namespace deft {
 
 namespace {
 // How a product by a weight is shared out: the library's own way costs up to a fifth by the transpose of a weight, and a few hundredths by a small one.
-enum class Split { library, rows, columns };
+enum class Split { library, rows, columns };  // columns: for the transpose alone
 
 Split split_of(i64 rows, i64 k, i64 n, bool transposed) {
   constexpr i64 SMALL_WEIGHT = i64(1) << 19;  // elements: each thread reads all of it when rows are shared out
@@ -19,26 +19,26 @@ Split split_of(i64 rows, i64 k, i64 n, bool transposed) {
   return rows >= 128 * threads && k * n <= SMALL_WEIGHT ? Split::rows : Split::library;
 }
 
-// Calls f(begin, end) on each thread's part of n.
+// Calls f(begin, end) on each thread's part of n, or on all of it where `work` does not pay for a fork.
 template <class F>
-void in_parts(i64 n, F f) {
+void in_parts(i64 n, i64 work, F f) {
   const i64 threads = thread_count();
-  base::parallel(threads, base::GRAIN, [&](i64 begin, i64 end) { f(n * begin / threads, n * end / threads); });
+  base::parallel(threads, work / threads, [&](i64 begin, i64 end) { f(n * begin / threads, n * end / threads); });
 }
 
 // y [rows, n] = x [rows, k]·op(w) + beta·y, then finish(begin, end) on all rows, a thread's own where it has made them.
 template <class F>
 void by_weight(const float* x, const float* w, bool transposed, float beta, float* y, i64 rows, i64 k, i64 n, i64 finishing, F finish) {
-  const i64 ldw = transposed ? k : n;
+  const i64 ldw = transposed ? k : n, work = rows * k * n;
   switch (split_of(rows, k, n, transposed)) {
     case Split::rows:
-      return in_parts(rows, [&](i64 begin, i64 end) {
+      return in_parts(rows, work, [&](i64 begin, i64 end) {
         gemm_here(false, transposed, end - begin, n, k, 1, x + begin * k, k, w, ldw, beta, y + begin * n, n);
         if (finishing) finish(begin, end);
       });
     case Split::columns:
-      in_parts(n, [&](i64 begin, i64 end) {
-        gemm_here(false, transposed, rows, end - begin, k, 1, x, k, transposed ? w + begin * k : w + begin, ldw, beta, y + begin, n);
+      in_parts(n, work, [&](i64 begin, i64 end) {
+        gemm_here(false, true, rows, end - begin, k, 1, x, k, w + begin * k, k, beta, y + begin, n);
       });
       break;
     case Split::library: gemm(false, transposed, rows, n, k, 1, x, k, w, ldw, beta, y, n);
