@@ -1,4 +1,4 @@
-import { add, mean, memory, Rng, scalar, square, type Tensor, type Variable } from "@deft-js/tensor";
+import { mean, memory, Rng, scalar, square, type Tensor, type Variable } from "@deft-js/tensor";
 import { describe, expect, it } from "vitest";
 import { activationLoss, adamW, TrainingStep, type LossTerm, type TrainingStepOptions } from "../src/index.ts";
 import { bits, decay, hostBatch, stubModel, type Stub } from "./training-stub.ts";
@@ -157,6 +157,12 @@ describe("TrainingStep errors", () => {
     await expect(stepOf(model, { losses: [decay(model, () => NaN)] }).step(batch)).rejects.toMatchObject({ code: "training.weight" });
   });
 
+  it("refuses a loss that is not one number", async () => {
+    const model = stubModel();
+    const vector: LossTerm = { name: "vector", taps: {}, weightAt: () => 1, compute: () => square(model.weight.value) };
+    await expect(stepOf(model, { losses: [vector] }).step(batch)).rejects.toThrow(/training: the loss vector must be one number, got shape/);
+  });
+
   it("shows an observer each activation, keeps what it gives until its loss, and lets go of it also where the pass fails", async () => {
     const model = stubModel();
     model.table.trainable = true;
@@ -166,7 +172,7 @@ describe("TrainingStep errors", () => {
       weightAt: () => 0.5,
       observer: () => {
         const seen: Tensor[] = [];
-        return { observe: ({ value }) => [seen[seen.push(mean(square(value))) - 1]!], loss: () => seen.reduce((a, b) => add(a, b)) };
+        return { observe: ({ value }) => [seen[seen.push(mean(square(value))) - 1]!], loss: () => [...seen.map((values) => ({ values, weight: 1 })), { values: scalar(NaN), weight: 0 }] }; // a part without weight may be NaN: it never comes
       },
     });
     const variables = [model.table, model.weight];

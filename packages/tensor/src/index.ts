@@ -15,7 +15,7 @@ export { matMul, type MatMulOptions } from "./ops/matmul.ts";
 export { layerNorm, rmsNorm, type LayerNormOptions, type RmsNormOptions } from "./ops/norm.ts";
 export { adamWStep, squaredNorm, type AdamWParameter, type AdamWStep } from "./ops/optimizer.ts";
 export { quantizedLinear } from "./ops/quantized-linear.ts";
-export { mean, softmax, sum, type ReduceOptions } from "./ops/reduce.ts";
+export { mean, softmax, sum, weightedSum, type ReduceOptions } from "./ops/reduce.ts";
 export { skipSmall, sparseLinear, type SkipOptions, type SparseLinearOptions } from "./ops/sparse.ts";
 export { keepSelected, selectedLinear, type SelectedLinearOptions } from "./ops/selected.ts";
 export { broadcastTo, concat, reshape, slice, transpose } from "./ops/shape.ts";
@@ -23,7 +23,9 @@ export { checkQuantizedMatrix, dequantizedRows, quantizedBytes, scaleOf, type Bl
 export { profileKernels, profileTable, type KernelProfile, type KernelTime } from "./profile.ts";
 export { keeps, randomBits, Rng, type RngState } from "./random.ts";
 export { hold, memory, release, scope } from "./scope.ts";
-export { differentiable, noGradient, valueAndGradients, type DeferredGradient, type Gradient, type InputGradient, type Op, type SumSoFar, type ValueAndGradients } from "./tape.ts";
+export {
+  differentiable, gradientsOf, noGradient, valueAndGradients, type DeferredGradient, type Gradient, type Gradients, type InputGradient, type Op, type Summand, type SumSoFar, type ValueAndGradients,
+} from "./tape.ts";
 export { intTensor, ones, read, readAsync, scalar, tensor, zeros } from "./tensor.ts";
 export { timeInTurns, type TimedCall, type TimedPasses } from "./time-in-turns.ts";
 export { tf, type Tensor } from "./tfjs.ts";

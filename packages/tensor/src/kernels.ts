@@ -40,12 +40,12 @@ export interface KernelTable {
   /**
    * dx = (dy + Σ density)·f′(x). In: y (the output) for relu, tanh and sigmoid, x (the pre-activation) for the others, dy? (absent = 0; its memory may become dx's),
    * weights? [batch, seq] and dp? [batch] (see DeftDensityPenalty: the penalty's weights and the gradient by it).
-   * With `epsilon`: adds dp[b]·weights[b,s]·2yε/(y²+ε)² to dy first. Out: dx.
+   * With `epsilon`: adds dp[b]·weights[b,s]·2yε/(y²+ε)² to dy first, and writes the penalty into penalty? [batch]. Out: dx.
    */
   DeftActivationGradient: { kind: ActivationKind; epsilon?: number };
-  /** p_b = Σ_{s,i} w[b,s]·a²/(a²+ε). In: a [batch, seq, n], weights [batch, seq]. Out: p [batch]. */
-  DeftDensityPenalty: { epsilon: number };
-  /** da = dp[b]·w[b,s]·2aε/(a²+ε)². In: a, weights, dy [batch]. Out: da. */
+  /** p_b = Σ_{s,i} w[b,s]·a²/(a²+ε). In: a [batch, seq, n], weights [batch, seq]. Out: p [batch]; `late`: NaN, to be written by the kernel that gets p as `penalty`. */
+  DeftDensityPenalty: { epsilon: number; late: boolean };
+  /** da = dp[b]·w[b,s]·2aε/(a²+ε)². In: a, weights, dy [batch], and penalty? [batch], which p is written into. Out: da. */
   DeftDensityPenaltyGradient: { epsilon: number };
   /**
    * y = γ·(z − mean)·rstd + β with z = x (+ residual); `rms`: no mean, no β. In: x [rows, n], residual?, gamma, beta?.

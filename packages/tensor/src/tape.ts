@@ -165,30 +165,52 @@ export function noGradient<T>(body: () => T): T {
   }
 }
 
+/** Gradients by variable path: one entry for every variable given; zeros where nothing depends on it. */
+export type Gradients = ReadonlyMap<string, Tensor>;
+
+/** A part of a sum: weight · Σ values. */
+export interface Summand {
+  readonly values: Tensor;
+  readonly weight: number;
+}
+
 /** The value of a scalar function and its gradients by variable path. */
 export interface ValueAndGradients {
   readonly value: Tensor;
-  /** One entry for every variable given; zeros where the value does not depend on it. */
-  readonly gradients: ReadonlyMap<string, Tensor>;
+  readonly gradients: Gradients;
 }
 
 /**
- * Computes f() and df/dv for each variable given, reverse mode: records only what depends on them and frees saved tensors
- * as it goes back. The results belong to the enclosing scope.
+ * Computes f() and df/dv for each variable given, as `gradientsOf` does. The results belong to the enclosing scope.
  * @throws DeftError `tensor.gradient` when the result is not a scalar or depends on none of the variables.
  */
 export function valueAndGradients(f: () => Tensor, variables: readonly Variable[]): ValueAndGradients {
-  if (active !== undefined) throw new DeftError("tensor.gradient", "valueAndGradients: must not be nested, got a call inside another. Sum the losses first.");
+  let value!: Tensor;
+  const gradients = gradientsOf(() => {
+    value = f();
+    if (value.size !== 1) throw new DeftError("tensor.gradient", `valueAndGradients: the function must return one number, got shape [${value.shape}]. Reduce it first.`);
+    return [{ values: value, weight: 1 }];
+  }, variables);
+  return { value, gradients };
+}
+
+/**
+ * The gradients of Σ weight·Σ values, reverse mode: records only what depends on the variables and frees saved tensors as it goes back. The sum itself is not
+ * computed (`weightedSum` does that): what is late among the values (see `densityPenalty`) is there when this returns. The results belong to the enclosing scope.
+ * @throws DeftError `tensor.gradient` when the values depend on none of the variables.
+ */
+export function gradientsOf(f: () => readonly Summand[], variables: readonly Variable[]): Gradients {
+  if (active !== undefined) throw new DeftError("tensor.gradient", "gradients: must not be asked for inside each other, got a call inside another. Sum the losses first.");
   const tape = new Tape(variables);
   active = tape;
   const gradients = new Map<number, Gradient>();
   try {
-    const value = f();
+    const summands = f().filter(({ values }) => tape.tracks(values));
     active = undefined;
-    if (value.size !== 1) throw new DeftError("tensor.gradient", `valueAndGradients: the function must return one number, got shape [${value.shape}]. Reduce it first.`);
-    if (!tape.tracks(value)) throw new DeftError("tensor.gradient", "valueAndGradients: the value depends on none of the variables. Check what is trainable.");
-    goBack(tape, value, gradients, new Set(variables.map((v) => v.value.id)));
-    return { value, gradients: collect(variables, gradients) };
+    if (summands.length === 0) throw new DeftError("tensor.gradient", "gradients: the value depends on none of the variables. Check what is trainable.");
+    for (const { values, weight } of summands) gradientIn(gradients, values).add(tf.fill(values.shape, weight));
+    goBack(tape, gradients, new Set(variables.map((v) => v.value.id)));
+    return collect(variables, gradients);
   } finally {
     active = undefined;
     tape.drop();
@@ -196,10 +218,13 @@ export function valueAndGradients(f: () => Tensor, variables: readonly Variable[
   }
 }
 
-function goBack(tape: Tape, value: Tensor, gradients: Map<number, Gradient>, leaves: ReadonlySet<number>): void {
-  const seed = new Gradient();
-  seed.add(tf.onesLike(value));
-  gradients.set(value.id, seed);
+function gradientIn(gradients: Map<number, Gradient>, of: Tensor): Gradient {
+  let gradient = gradients.get(of.id);
+  if (gradient === undefined) gradients.set(of.id, (gradient = new Gradient()));
+  return gradient;
+}
+
+function goBack(tape: Tape, gradients: Map<number, Gradient>, leaves: ReadonlySet<number>): void {
   for (let node = tape.nodes.pop(); node !== undefined; node = tape.nodes.pop()) {
     const dy = gradients.get(node.outputId);
     if (dy !== undefined) {
@@ -227,8 +252,7 @@ function step(tape: Tape, node: Node, dy: Gradient, gradients: Map<number, Gradi
       for (const [i, input] of node.inputs.entries()) {
         const part = parts[i];
         if (part === undefined || needs[i] !== true) continue;
-        let gradient = gradients.get(input.id);
-        if (gradient === undefined) gradients.set(input.id, (gradient = new Gradient()));
+        const gradient = gradientIn(gradients, input);
         // one tensor may be the gradient of several inputs: each but the last takes a handle of its own
         if (!("compute" in part)) gradient.add(owned(part, input, { name: node.name, shared: parts.includes(part, i + 1) }));
         else gradient.defer(part);

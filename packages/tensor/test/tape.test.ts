@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { add, crossEntropy, densityPenalty, differentiable, gelu, intTensor, layerNorm, linear, lowRank, mean, memory, mul, read, Rng, scope, sum, tensor, tf, valueAndGradients, Variable, attention, type Tensor } from "../src/index.ts";
+import { add, crossEntropy, densityPenalty, differentiable, gelu, gradientsOf, intTensor, layerNorm, linear, lowRank, mean, memory, mul, read, Rng, scope, sum, tensor, tf, valueAndGradients, Variable, weightedSum, attention, type Tensor } from "../src/index.ts";
 
 const rng = new Rng(1);
 const random = (...shape: number[]) => Variable.from(`v${shape.join("x")}`, rng.normals(shape.reduce((a, b) => a * b, 1), 1), shape);
@@ -40,6 +40,22 @@ describe("tape", () => {
       const d = densityPenalty(gelu(k), { epsilon: 0.1, weights });
       return add(sum(mul(k, up)), mean(d));
     });
+  });
+
+  it("differentiates a weighted sum of values of any shape, whatever depends on nothing trained left out", () => {
+    const x = random(2, 3), y = random(4);
+    const summands = () => [{ values: mul(x.value, x.value), weight: 2 }, { values: x.value, weight: -1 }, { values: sum(y.value), weight: 2 }, { values: tensor([5, 6], [2]), weight: 3 }, { values: x.value, weight: 0.5 }];
+    scope(() => {
+      const gradients = gradientsOf(summands, [x, y]);
+      read(gradients.get(x.path)!).forEach((g, i) => expect(g).toBeCloseTo(4 * x.data()[i]! - 0.5, 6));
+      expect([...read(gradients.get(y.path)!)]).toEqual([2, 2, 2, 2]);
+      const [xs, ys] = [[...x.data()], [...y.data()]];
+      expect(read(weightedSum(summands()))[0]).toBeCloseTo(xs.reduce((s, v) => s + 2 * v * v - 0.5 * v, 0) + 2 * ys.reduce((s, v) => s + v, 0) + 33, 5);
+      expect([...read(weightedSum([]))]).toEqual([0]);
+      expect(weightedSum([{ values: tensor([3], [1]), weight: 1 }]).shape).toEqual([]);
+    });
+    expect(() => gradientsOf(() => [{ values: tensor([1], [1]), weight: 1 }], [x])).toThrow(/depends on none of the variables/);
+    expect(() => gradientsOf(() => (gradientsOf(summands, [x]), summands()), [x])).toThrow(/inside each other/);
   });
 
   it("gives one tensor to two inputs as their gradient, also when the first has one already", () => {

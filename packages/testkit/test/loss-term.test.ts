@@ -30,7 +30,7 @@ function term(weight: number, flaw?: Flaw): LossTerm {
         seen.splice(0, seen.length, ops.mean(ops.square(value)));
         return seen;
       },
-      loss: () => ops.scale(seen[0]!, flaw === "observer" ? 2 : 1),
+      loss: () => [{ values: seen[0]!, weight: flaw === "observer" ? 2 : 1 }],
     }),
   };
 }

@@ -39,10 +39,10 @@ class GatedDensityObserver implements ActivationObserver {
     return kept;
   }
 
-  loss(): ops.Tensor {
+  loss(): readonly ops.Summand[] {
     const means = [this.#layers.encoder, this.#layers.decoder].flatMap((layers) => (layers.length === 0 ? [] : [this.#gatedMean(layers)]));
     if (means.length === 0) throw new DeftError("gated-density.gates", "gated-density: a forward pass must tap gated activations, got none. Attach `gates`.");
-    return ops.reshape(means.reduce((a, b) => ops.add(a, b)), []);
+    return means.map((values) => ({ values, weight: 1 }));
   }
 
   /** mean over layers of π·(p + c), [1]. */

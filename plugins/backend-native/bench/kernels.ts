@@ -45,7 +45,7 @@ function linearTable(): void {
 function otherTable(): void {
   const n = 2048 * 1024;
   const [a, b, c, d] = [fill(n), fill(n), fill(n), fill(n)];
-  const [gamma, beta, rows, ones, examples] = [fill(1024), fill(1024), fill(2048), fill(2048), fill(16)];
+  const [gamma, beta, rows, ones, examples, penalty] = [fill(1024), fill(1024), fill(2048), fill(2048), fill(16), fill(16)];
   const report = (name: string, bytes: number, run: () => void): void => {
     const ms = best(run);
     console.log(name.padEnd(36), `${ms.toFixed(3).padStart(8)} ms ${((bytes * 1e-6) / ms).toFixed(1).padStart(7)} GB/s`);
@@ -53,10 +53,11 @@ function otherTable(): void {
   report("add 2048 × 1024", 12 * n, () => addon.binary(0, 1, 1, 1, n, 0, 0, 0, 1, 0, 0, 0, 1, n, n, a, b, c));
   for (const [kind, name] of [[1, "relu"], [2, "gelu"], [3, "gelu_new"], [4, "silu"]] as const) {
     report(name, 8 * n, () => addon.activation(kind, n, a, c));
-    report(`${name} gradient with density`, 12 * n, () => addon.activationGradient(kind, 1e-7, 2048, 1024, kind === 1 ? null : a, b, c, rows, 16, examples, d));
-    report(`${name} gradient`, 12 * n, () => addon.activationGradient(kind, 0, 2048, 1024, kind === 1 ? null : a, b, c, null, 0, null, d));
+    report(`${name} gradient with density and its value`, 12 * n, () => addon.activationGradient(kind, 1e-7, 2048, 1024, kind === 1 ? null : a, b, c, rows, 16, examples, d, penalty));
+    report(`${name} gradient with density`, 12 * n, () => addon.activationGradient(kind, 1e-7, 2048, 1024, kind === 1 ? null : a, b, c, rows, 16, examples, d, null));
+    report(`${name} gradient`, 12 * n, () => addon.activationGradient(kind, 0, 2048, 1024, kind === 1 ? null : a, b, c, null, 0, null, d, null));
   }
-  report("density", 4 * n, () => addon.density(1e-7, 16, 128, 1024, a, rows, fill(16)));
+  report("density", 4 * n, () => addon.density(1e-7, 16, 128, 1024, a, rows, penalty));
   report("layer norm with residual", 16 * n, () => addon.norm(false, 1e-5, 2048, 1024, a, b, gamma, beta, c, rows, ones, d));
   report("layer norm gradient", 12 * n, () => addon.normGradient(false, false, 2048, 1024, a, b, gamma, rows, ones, c, null, null));
   report("softmax", 8 * n, () => addon.softmax(2048, 1024, a, c));

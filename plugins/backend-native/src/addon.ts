@@ -56,9 +56,9 @@ export interface Addon {
   selectedLinear(breakEven: number, threshold: number, rows: number, dIn: number, dOut: number, x: Floats, weight: Floats, packed: PackedWeight | null, select: Floats, bias: Floats, y: Floats, decision: Floats): void;
   release(packed: PackedWeight): void;
   activation(kind: number, n: number, x: Floats, y: Floats): void;
-  activationGradient(kind: number, epsilon: number, rows: number, n: number, x: Floats, y: Floats, dy: Floats, weights: Floats, batch: number, dp: Floats, dx: Floats): void;
+  activationGradient(kind: number, epsilon: number, rows: number, n: number, x: Floats, y: Floats, dy: Floats, weights: Floats, batch: number, dp: Floats, dx: Floats, penalty: Float32Array | null): void;
   density(epsilon: number, batch: number, seq: number, n: number, a: Floats, weights: Floats, p: Floats): void;
-  densityGradient(epsilon: number, batch: number, seq: number, n: number, a: Floats, weights: Floats, dy: Floats, da: Floats): void;
+  densityGradient(epsilon: number, batch: number, seq: number, n: number, a: Floats, weights: Floats, dy: Floats, da: Floats, penalty: Float32Array | null): void;
   dropout(probability: number, seed: number, n: number, x: Floats, y: Floats): void;
   adamW(learningRate: number, beta1: number, beta2: number, epsilon: number, weightDecay: number, step: number, n: number, value: Floats, m: Floats, v: Floats, gradient: Floats): void;
   unary(op: number, n: number, x: Floats, y: Floats): void;

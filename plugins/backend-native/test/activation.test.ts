@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import type { ActivationKind } from "@deft-js/tensor";
 import { beforeAll, expect, test } from "vitest";
-import { describeNative, error, numbers, run, start } from "./native.ts";
+import { describeNative, error, numbers, run, runInto, start } from "./native.ts";
 import { SLOPE, VALUE } from "./reference.ts";
 
 const KINDS = ["relu", "gelu", "gelu_new", "silu", "tanh", "sigmoid"] as const satisfies readonly ActivationKind[];
@@ -97,6 +97,27 @@ describeNative("activation", (isa) => {
       expect(error(dx as Float32Array, expected)).toBeLessThan(5e-5);
     }
   });
+
+  test.each(KINDS)("the penalty is written beside the gradient of %s, padded rows unread", (kind) => {
+    for (const [batch, seq, n] of [[2, 3, 21], [3, 40, 700], [2, 2, 64], [1, 0, 5]] as const) {
+      const epsilon = 1e-3;
+      const [x, dy, dp] = [numbers(batch * seq * n, 1, 2), numbers(batch * seq * n, 2), numbers(batch, 4)];
+      const weights = numbers(batch * seq, 3).map((w, i) => (i % 3 === 1 ? 0 : w));
+      x.forEach((_, i) => weights[Math.floor(i / n)] === 0 && (x[i] = NaN));
+      const y = activate(kind, x);
+      const expected = new Float64Array(batch);
+      y.forEach((v, i) => {
+        const row = Math.floor(i / n);
+        const b = Math.floor(row / seq);
+        if (weights[row] !== 0) expected[b] = (expected[b] as number) + ((weights[row] as number) * v * v) / (v * v + epsilon);
+      });
+      const shape = [batch, seq, n];
+      const given = { x: kind === "relu" ? undefined : ([x, shape] as const), y: [y, shape] as const, dy: [dy, shape] as const, weights: [weights, [batch, seq]] as const, dp: [dp, [batch]] as const };
+      const [dx, penalty] = runInto("DeftActivationGradient", given, { kind, epsilon }, ["penalty", batch]);
+      expect(error(penalty as Float32Array, expected)).toBeLessThan(1e-5);
+      expect(error(dx as Float32Array, run("DeftActivationGradient", given, { kind, epsilon })[0] as Float32Array)).toBeLessThan(1e-6);
+    }
+  });
 });
 
 describeNative("density", (isa) => {
@@ -112,12 +133,15 @@ describeNative("density", (isa) => {
         const b = Math.floor(row / seq);
         expected[b] = (expected[b] as number) + ((w[row] as number) * v * v) / (v * v + epsilon);
       });
-      expect(error(run("DeftDensityPenalty", given, { epsilon })[0] as Float32Array, expected)).toBeLessThan(2e-6);
+      expect(error(run("DeftDensityPenalty", given, { epsilon, late: false })[0] as Float32Array, expected)).toBeLessThan(2e-6);
+      expect(run("DeftDensityPenalty", given, { epsilon, late: true })[0]).toEqual(new Float32Array(batch).fill(NaN));
       const slope = Float64Array.from(a, (v, i) => {
         const row = Math.floor(i / n);
         return ((dy[Math.floor(row / seq)] as number) * (w[row] as number) * 2 * v * epsilon) / (v * v + epsilon) ** 2;
       });
-      expect(error(run("DeftDensityPenaltyGradient", { ...given, dy: [dy, [batch]] }, { epsilon })[0] as Float32Array, slope)).toBeLessThan(2e-6);
+      const [da, penalty] = runInto("DeftDensityPenaltyGradient", { ...given, dy: [dy, [batch]] }, { epsilon }, ["penalty", batch]);
+      expect(error(da as Float32Array, slope)).toBeLessThan(2e-6);
+      expect(error(penalty as Float32Array, expected)).toBeLessThan(2e-6);
     }
   });
 
@@ -126,7 +150,7 @@ describeNative("density", (isa) => {
     const of = (value: number): number => {
       const a = new Float32Array(40);
       a.fill(value, 0, 3); // in a whole vector and, with narrower ones, alone
-      return (run("DeftDensityPenalty", { a: [a, shape], weights: [Float32Array.of(1 / 3), [1, 1]] }, { epsilon })[0] as Float32Array)[0] as number;
+      return (run("DeftDensityPenalty", { a: [a, shape], weights: [Float32Array.of(1 / 3), [1, 1]] }, { epsilon, late: false })[0] as Float32Array)[0] as number;
     };
     expect([0, 1, -1e5, 1e10, 1e18, 1.8e19].map(of)).toEqual([0, 1, 1, 1, 1, 1].map((v) => expect.closeTo(v, 6)));
     expect(of(NaN)).toBeNaN();

@@ -33,11 +33,22 @@ export function optional(values: ArrayLike<number> | undefined, shape: readonly 
 
 /** Runs a kernel on host values and reads its outputs. */
 export function run<N extends KernelName>(name: N, inputs: Readonly<Record<string, Input | undefined>>, attrs: KernelTable[N]): Float32Array[] {
+  return tf.tidy(() => runOn(name, inputs, attrs, {}));
+}
+
+function runOn<N extends KernelName>(name: N, inputs: Readonly<Record<string, Input | undefined>>, attrs: KernelTable[N], more: Readonly<Record<string, tf.Tensor>>): Float32Array[] {
+  const tensors: Record<string, tf.Tensor> = { ...more };
+  for (const [key, input] of Object.entries(inputs)) if (input) tensors[key] = tf.tensor(input[0], [...input[1]], input[0] instanceof Int32Array ? "int32" : "float32");
+  const outputs = tf.engine().runKernel(name, tensors, attrs as unknown as tf.NamedAttrMap) as tf.Tensor | tf.Tensor[];
+  return (Array.isArray(outputs) ? outputs : [outputs]).map((tensor) => Float32Array.from(tensor.dataSync()));
+}
+
+/** The same with room of `size` for an output that the kernel writes into its input `name`, given after the others. */
+export function runInto<N extends KernelName>(name: N, inputs: Readonly<Record<string, Input | undefined>>, attrs: KernelTable[N], [into, size]: readonly [string, number]): Float32Array[] {
   return tf.tidy(() => {
-    const tensors: Record<string, tf.Tensor> = {};
-    for (const [key, input] of Object.entries(inputs)) if (input) tensors[key] = tf.tensor(input[0], [...input[1]], input[0] instanceof Int32Array ? "int32" : "float32");
-    const outputs = tf.engine().runKernel(name, tensors, attrs as unknown as tf.NamedAttrMap) as tf.Tensor | tf.Tensor[];
-    return (Array.isArray(outputs) ? outputs : [outputs]).map((tensor) => Float32Array.from(tensor.dataSync()));
+    const room = tf.fill([size], NaN);
+    const outputs = runOn(name, inputs, attrs, { [into]: room });
+    return [...outputs, Float32Array.from(room.dataSync())];
   });
 }
 

@@ -1,4 +1,4 @@
-import { activationLoss, DeftError, LayerDensities, ops, type ActivationObserver, type LossTerm, type Progress, type TappedActivation } from "@deft-js/core";
+import { activationLoss, DeftError, LayerDensities, type ops, type ActivationObserver, type LossTerm, type Progress, type TappedActivation } from "@deft-js/core";
 import { densityLossOptions, type DensityLossOptions, type DensityLossSettings } from "./options.ts";
 import { valueAt } from "./schedule.ts";
 
@@ -13,7 +13,7 @@ export function densityLoss(settings: DensityLossSettings = {}): LossTerm {
   return activationLoss({
     name: "density",
     weightAt: (progress) => valueAt(options.weight, progress),
-    observer: (progress) => new DensityObserver(options, progress),
+    observer: (progress, late) => new DensityObserver(options, { progress, late }),
   });
 }
 
@@ -23,10 +23,10 @@ class DensityObserver implements ActivationObserver {
   readonly #known: string[] = [];
   readonly #chosen: { readonly encoder: ops.Tensor[]; readonly decoder: ops.Tensor[] } = { encoder: [], decoder: [] };
 
-  constructor(options: DensityLossOptions, progress: Progress) {
+  constructor(options: DensityLossOptions, { progress, late }: { readonly progress: Progress; readonly late: boolean }) {
     const { epsilon, padding, labels, gated } = options;
     this.#options = options;
-    this.#densities = new LayerDensities({ epsilon: valueAt(epsilon, progress), padding, labels, gated });
+    this.#densities = new LayerDensities({ epsilon: valueAt(epsilon, progress), padding, labels, gated, late });
   }
 
   observe(activation: TappedActivation): readonly ops.Tensor[] {
@@ -37,21 +37,19 @@ class DensityObserver implements ActivationObserver {
     return kept;
   }
 
-  loss(): ops.Tensor {
+  loss(): readonly ops.Summand[] {
     const { layers, encoderWeight, decoderWeight } = this.#options;
     const { encoder, decoder } = this.#chosen;
     if (encoder.length + decoder.length === 0)
       throw new DeftError("density.layers", `density: layers must choose a tapped activation, got ${JSON.stringify(layers ?? "all")}. Known: ${this.#known.join(", ") || "none"}.`);
-    const means = [...stackMean(encoder, encoderWeight), ...stackMean(decoder, decoderWeight)];
-    return means.reduce((a, b) => ops.add(a, b));
+    return [...stackMean(encoder, encoderWeight), ...stackMean(decoder, decoderWeight)];
   }
 }
 
-/** factor · mean over the stack's layers and the batch, []; nothing for a stack without layers. */
-function stackMean(densities: readonly ops.Tensor[], factor: number): readonly ops.Tensor[] {
-  if (densities.length === 0) return [];
-  const mean = ops.mean(ops.concat(densities, 0));
-  return [factor === 1 ? mean : ops.scale(mean, factor)];
+/** factor · mean over the stack's layers and the batch. */
+function stackMean(densities: readonly ops.Tensor[], factor: number): readonly ops.Summand[] {
+  const count = densities.reduce((sum, { size }) => sum + size, 0);
+  return densities.map((values) => ({ values, weight: factor / count }));
 }
 
 function isChosen({ path, layer }: TappedActivation, layers: DensityLossOptions["layers"]): boolean {

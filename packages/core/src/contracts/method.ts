@@ -1,4 +1,4 @@
-import type { Rng, Tensor, Variable } from "@deft-js/tensor";
+import type { Rng, Summand, Tensor, Variable } from "@deft-js/tensor";
 import type { Batch } from "./batch.ts";
 import type { ForwardResult, Model, NamedArray, Taps, TappedActivation } from "./model.ts";
 import type { Tokenizer } from "./task.ts";
@@ -76,10 +76,10 @@ export interface LossTerm {
 
 /** A loss term in one forward pass. */
 export interface ActivationObserver {
-  /** Takes what the term needs of an activation. The tensors that it gives live until `loss` has run; everything else is freed with the layer. */
+  /** Takes what the term needs of an activation. The tensors that it gives live until the term's value has been taken; everything else is freed with the layer. */
   observe(activation: TappedActivation): readonly Tensor[];
-  /** The term's scalar, once all layers have run. */
-  loss(): Tensor;
+  /** What the term is the sum of, once all layers have run: its value is taken after the way back, so that the values may be late (see `ops.densityPenalty`). */
+  loss(): readonly Summand[];
 }
 
 /** Where the run stands. */

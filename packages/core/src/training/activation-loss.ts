@@ -1,3 +1,4 @@
+import { weightedSum } from "@deft-js/tensor";
 import type { ActivationObserver, LossTerm, Progress } from "../contracts/method.ts";
 
 /** What makes a loss term of an observer. */
@@ -6,8 +7,8 @@ export interface ActivationLoss {
   readonly name: string;
   /** See `LossTerm.weightAt`. */
   weightAt(progress: Progress): number;
-  /** See `LossTerm.observer`. */
-  observer(progress: Progress): ActivationObserver;
+  /** See `LossTerm.observer`. Values may be late where `late` says so. */
+  observer(progress: Progress, late: boolean): ActivationObserver;
 }
 
 /** A loss term that needs one activation at a time: `compute` shows its observer the activations that were tapped. */
@@ -16,11 +17,11 @@ export function activationLoss({ name, weightAt, observer }: ActivationLoss): Lo
     name,
     taps: { activations: true },
     weightAt,
-    observer,
+    observer: (progress) => observer(progress, true),
     compute({ activations }, _batch, progress) {
-      const pass = observer(progress);
+      const pass = observer(progress, false);
       for (const activation of activations) pass.observe(activation);
-      return pass.loss();
+      return weightedSum(pass.loss());
     },
   };
 }

@@ -20,6 +20,8 @@ export interface LayerDensityOptions {
   readonly labels?: Padding | undefined;
   /** `gate` when left out. */
   readonly gated?: Gated | undefined;
+  /** See `ops.densityPenalty`. */
+  readonly late?: boolean | undefined;
 }
 
 /**
@@ -42,7 +44,7 @@ export class LayerDensities {
   of(activation: TappedActivation): { readonly perExample: Tensor; readonly kept: readonly Tensor[] } {
     const value = countedValue(activation, this.#options.gated ?? "gate");
     const { weights, made } = this.#weightsFor(activation, value.shape[2] ?? 1);
-    const perExample = densityPenalty(value, { epsilon: this.#options.epsilon, weights });
+    const perExample = densityPenalty(value, { epsilon: this.#options.epsilon, weights, late: this.#options.late === true });
     return { perExample, kept: made ? [perExample, weights] : [perExample] };
   }
 

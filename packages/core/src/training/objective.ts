@@ -1,4 +1,4 @@
-import { add, DeftError, hold, noGradient, release, scale, type Tensor } from "@deft-js/tensor";
+import { DeftError, hold, noGradient, release, weightedSum, type Summand, type Tensor } from "@deft-js/tensor";
 import type { Batch } from "../contracts/batch.ts";
 import type { ActivationObserver, LossTerm, Progress } from "../contracts/method.ts";
 import type { ForwardResult, Model, TappedActivation, Taps } from "../contracts/model.ts";
@@ -6,6 +6,16 @@ import type { ForwardResult, Model, TappedActivation, Taps } from "../contracts/
 /** The taps that are wanted by at least one. */
 export function unionTaps(taps: readonly Taps[]): Taps {
   return { activations: taps.some((t) => t.activations === true), hiddenStates: taps.some((t) => t.hiddenStates === true) };
+}
+
+/** The objective of one forward pass. */
+export interface ComputedObjective {
+  /** What it is the sum of: what a gradient is asked for. */
+  readonly summands: readonly Summand[];
+  /** Each term before its weight; to be asked for after the way back, when late values are there. */
+  terms(): readonly Tensor[];
+  /** Frees what the terms are made of. */
+  end(): void;
 }
 
 /** What is minimised: Σ wᵢ·lossᵢ, the model's own loss first, as the term `task` with weight 1. */
@@ -41,20 +51,22 @@ export class Objective {
   }
 
   /**
-   * Runs the model and gives the weighted sum and each term before its weight. A term of weight 0 is computed for the record alone, without a gradient.
+   * Runs the model and the terms. A term of weight 0 is computed for the record alone, without a gradient.
    * @param forward runs the model with these taps
-   * @throws DeftError `training.weight` when every weight is 0
+   * @throws DeftError `training.weight` when every weight is 0, `training.term` when a term is not one number
    */
-  compute(forward: (taps: Taps) => ForwardResult, batch: Batch, weights: readonly number[], progress: Progress): { total: Tensor; terms: readonly Tensor[] } {
+  compute(forward: (taps: Taps) => ForwardResult, batch: Batch, weights: readonly number[], progress: Progress): ComputedObjective {
     const passes = this.#terms.map((term, i) => new TermPass(term, weights[i] ?? 0, progress));
+    const end = (): void => passes.forEach((pass) => pass.end());
     try {
+      if (weights.every((weight) => weight === 0)) throw new DeftError("training.weight", `training: one loss term must have a weight other than 0, got 0 for ${this.names.join(", ")}. Raise one.`);
       const result = forward({ ...unionTaps(passes.map((pass) => pass.taps)), observe: (activation) => passes.forEach((pass) => pass.observe(activation)) });
-      const terms = passes.map((pass) => pass.value(result, batch));
-      const weighted = terms.flatMap((value, i) => (weights[i] === 0 ? [] : [weights[i] === 1 ? value : scale(value, weights[i] as number)]));
-      if (weighted.length === 0) throw new DeftError("training.weight", `training: one loss term must have a weight other than 0, got 0 for ${this.names.join(", ")}. Raise one.`);
-      return { total: weighted.reduce((sum, part) => add(sum, part)), terms };
-    } finally {
-      for (const pass of passes) pass.end();
+      const parts = passes.map((pass) => pass.summands(result, batch));
+      const weighted = parts.flatMap((summands, i) => summands.map(({ values, weight }) => ({ values, weight: weight * (weights[i] ?? 0) })));
+      return { summands: weighted.filter(({ weight }) => weight !== 0), terms: () => parts.map(weightedSum), end };
+    } catch (error) {
+      end();
+      throw error;
     }
   }
 }
@@ -87,8 +99,15 @@ class TermPass {
     }
   }
 
-  value(result: ForwardResult, batch: Batch): Tensor {
-    return this.#recorded(() => this.#observer?.loss() ?? this.#term.compute(result, batch, this.#progress));
+  /** Those of weight 0 left out: no gradient goes to them, so that a late value would never come. */
+  summands(result: ForwardResult, batch: Batch): readonly Summand[] {
+    return this.#recorded(() => this.#observer?.loss().filter(({ weight }) => weight !== 0) ?? [{ values: this.#scalar(result, batch), weight: 1 }]);
+  }
+
+  #scalar(result: ForwardResult, batch: Batch): Tensor {
+    const value = this.#term.compute(result, batch, this.#progress);
+    if (value.size !== 1) throw new DeftError("training.term", `training: the loss ${this.#term.name} must be one number, got shape [${value.shape}]. Reduce it first.`);
+    return value;
   }
 
   end(): void {

@@ -1,4 +1,4 @@
-import { add, concat, DeftError, memory, readAsync, reshape, type Rng, scale, scope, squaredNorm, type Tensor, valueAndGradients, type Variable } from "@deft-js/tensor";
+import { add, concat, DeftError, gradientsOf, memory, readAsync, reshape, type Rng, scale, scope, squaredNorm, type Tensor, type Variable } from "@deft-js/tensor";
 import type { HostBatch } from "../contracts/batch.ts";
 import type { LossTerm, Progress } from "../contracts/method.ts";
 import type { Model, NamedArray } from "../contracts/model.ts";
@@ -8,7 +8,7 @@ import { evaluationContext, trainingContext } from "../model/index.ts";
 import { batchTensors, tokensIn } from "./batch-tensors.ts";
 import { CHECKPOINT } from "./checkpoint.ts";
 import { checkFinite, type StepScalars } from "./nonfinite.ts";
-import { Objective } from "./objective.ts";
+import { Objective, type ComputedObjective } from "./objective.ts";
 import type { Optimizer, OptimizerDefinition } from "./optimizer.ts";
 
 /** What one optimizer step did. */
@@ -74,7 +74,7 @@ export class TrainingStep {
     if (numbers === undefined) throw new DeftError("training.batches", "training step: needs at least one micro-batch, got none. Pass one.");
     let report;
     try {
-      const scalars = this.#scalars(await readAsync(numbers), batches.length);
+      const scalars = this.#scalars(await readAsync(numbers), weights, batches.length);
       checkFinite(this.#done + 1, scalars);
       report = { ...this.#report(scalars, weights, progress), gradientNorm: this.#update(gradients, scalars, batches.length) };
     } finally {
@@ -106,7 +106,7 @@ export class TrainingStep {
     this.#optimizer.dispose();
   }
 
-  /** [terms…, total, ‖g‖² of each variable] and the gradients, all summed over the micro-batches. */
+  /** [terms…, ‖g‖² of each variable] and the gradients, all summed over the micro-batches. */
   #gradients(batches: readonly HostBatch[], weights: readonly number[], progress: Progress): Tensor[] {
     let sums: Tensor[] | undefined;
     for (const [i, batch] of batches.entries()) {
@@ -114,30 +114,35 @@ export class TrainingStep {
       sums = sums === undefined ? parts : summed(sums, parts);
     }
     if (sums === undefined) return [];
-    const [losses, ...gradients] = sums as [Tensor, ...Tensor[]];
-    return [concat([losses, ...gradients.map((gradient) => flat(squaredNorm(gradient)))], 0), ...gradients];
+    const [terms, ...gradients] = sums as [Tensor, ...Tensor[]];
+    return [concat([terms, ...gradients.map((gradient) => flat(squaredNorm(gradient)))], 0), ...gradients];
   }
 
-  /** [terms…, total] as one tensor and the gradients in the variables' order. */
+  /** The terms as one tensor and the gradients in the variables' order. */
   #microBatch(host: HostBatch, index: number, weights: readonly number[], progress: Progress): Tensor[] {
     const { model, variables, dropout } = this.#options;
     const mode = dropout === undefined ? evaluationContext : trainingContext(dropout.fork(`step ${progress.step} batch ${index}`));
     const context = { ...mode, progress };
     const batch = batchTensors(host);
-    let terms: readonly Tensor[] = [];
-    const { value, gradients } = valueAndGradients(() => {
-      const made = this.objective.compute((taps) => model.forward(batch, taps, context), batch, weights, progress);
-      terms = made.terms;
-      return made.total;
-    }, variables);
-    return [concat([...terms, value].map(flat), 0), ...variables.map((variable) => gradients.get(variable.path) as Tensor)];
+    let objective: ComputedObjective | undefined;
+    try {
+      const gradients = gradientsOf(() => {
+        objective = this.objective.compute((taps) => model.forward(batch, taps, context), batch, weights, progress);
+        return objective.summands;
+      }, variables);
+      const terms = objective?.terms() ?? [];
+      return [concat(terms.map(flat), 0), ...variables.map((variable) => gradients.get(variable.path) as Tensor)];
+    } finally {
+      objective?.end();
+    }
   }
 
-  #scalars(numbers: Float32Array, count: number): StepScalars {
+  #scalars(numbers: Float32Array, weights: readonly number[], count: number): StepScalars {
     const { names } = this.objective;
-    const mean = (i: number): number => (numbers[i] as number) / count;
-    const squaredNorms = this.#options.variables.map((variable, i) => [variable.path, numbers[names.length + 1 + i] as number] as const);
-    return { terms: Object.fromEntries(names.map((name, i) => [name, mean(i)])), loss: mean(names.length), squaredNorms: new Map(squaredNorms) };
+    const terms = names.map((_, i) => (numbers[i] as number) / count);
+    const loss = terms.reduce((sum, term, i) => (weights[i] === 0 ? sum : sum + (weights[i] as number) * term), 0);
+    const squaredNorms = this.#options.variables.map((variable, i) => [variable.path, numbers[names.length + i] as number] as const);
+    return { terms: Object.fromEntries(names.map((name, i) => [name, terms[i] as number])), loss, squaredNorms: new Map(squaredNorms) };
   }
 
   /** Changes the variables. @returns ‖g‖₂ before clipping */

@@ -18,7 +18,7 @@ export function activationGradient(gradient: Gradient, at: Tensor, kind: Activat
   try {
     const dy = density === undefined ? gradient.value() : gradient.summed;
     const attrs = density === undefined ? { kind } : { kind, epsilon: density.epsilon };
-    const fused = runKernel("DeftActivationGradient", { [derivesFromOutput(kind) ? "y" : "x"]: at, dy, weights: density?.weights, dp: density?.dp }, attrs);
+    const fused = runKernel("DeftActivationGradient", { [derivesFromOutput(kind) ? "y" : "x"]: at, dy, weights: density?.weights, dp: density?.dp, penalty: density?.penalty }, attrs);
     if (fused !== undefined) return output(fused, 0, "DeftActivationGradient");
     const part = density?.compute();
     const total = part === undefined ? gradient.value() : addTo(dy, part);

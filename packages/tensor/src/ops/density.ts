@@ -14,6 +14,8 @@ export interface DensityGradient extends DeferredGradient {
   readonly weights: Tensor;
   /** The gradient by the penalty, [batch]. */
   readonly dp: Tensor;
+  /** p where it is late: the kernel that takes this part writes it. */
+  readonly penalty: Tensor | undefined;
 }
 
 /** Options of `densityPenalty`. */
@@ -22,6 +24,11 @@ export interface DensityPenaltyOptions {
   readonly epsilon: number;
   /** w, [batch, seq]: the share of each position, e.g. mask/(Σmask·n). No gradient flows to it. */
   readonly weights: Tensor;
+  /**
+   * While a gradient is recorded, p may be computed on the way back, where the activation is read anyway: until then it is NaN on a back-end that makes use of this.
+   * For a p that nothing but `weightedSum` reads. False when left out.
+   */
+  readonly late?: boolean;
 }
 
 /**
@@ -32,17 +39,21 @@ export interface DensityPenaltyOptions {
 export function densityPenalty(a: Tensor, options: DensityPenaltyOptions): Tensor {
   const { epsilon, weights } = options;
   const remake = remakeOf(a);
+  let penalty: Tensor | undefined;
   return differentiable({
     name: "densityPenalty",
     inputs: [a],
-    forward: () => {
-      const fused = runKernel("DeftDensityPenalty", { a, weights }, { epsilon });
-      return { output: fused === undefined ? composed(a, options) : output(fused, 0, "DeftDensityPenalty"), saved: remake === undefined ? [a, weights] : [weights] };
+    forward: (recording) => {
+      const late = recording && options.late === true;
+      const fused = runKernel("DeftDensityPenalty", { a, weights }, { epsilon, late });
+      const p = fused === undefined ? composed(a, options) : output(fused, 0, "DeftDensityPenalty");
+      if (late && fused !== undefined) penalty = p;
+      return { output: p, saved: held({ a, remake, weights, penalty }) };
     },
     backward: (dy) => {
       const dp = dy.value();
       dy.takeSum(); // it outlives this step: the deferred part owns it
-      return [deferred({ a, remake, epsilon, weights, dp })];
+      return [deferred({ a, remake, epsilon, weights, penalty, dp })];
     },
   });
 }
@@ -53,34 +64,40 @@ function composed(a: Tensor, { epsilon, weights }: DensityPenaltyOptions): Tenso
   return tf.sum(tf.mul(share, weights), -1);
 }
 
-interface DeferredParts {
+interface PenaltyParts {
   readonly a: Tensor;
   /** Makes the values of `a` again, which is not held then. */
   readonly remake: (() => Tensor) | undefined;
   readonly weights: Tensor;
-  readonly dp: Tensor;
-  readonly epsilon: number;
+  readonly penalty: Tensor | undefined;
+}
+
+/** What must live until the gradient has gone through the activation. */
+function held({ a, remake, weights, penalty }: PenaltyParts): readonly Tensor[] {
+  return [...(remake === undefined ? [a] : []), weights, ...(penalty === undefined ? [] : [penalty])];
 }
 
 /** Takes ownership of `dp`. */
-function deferred({ a, remake, weights, dp, epsilon }: DeferredParts): DensityGradient {
-  const held = remake === undefined ? [a, weights] : [weights];
-  held.forEach(hold);
+function deferred(parts: PenaltyParts & { readonly dp: Tensor; readonly epsilon: number }): DensityGradient {
+  const { a, remake, weights, penalty, dp, epsilon } = parts;
+  const holding = held(parts);
+  holding.forEach(hold);
   return {
     kind: DENSITY_GRADIENT,
     epsilon,
     weights,
     dp,
+    penalty,
     compute: () => {
       const values = remake === undefined ? a : remake();
-      const fused = runKernel("DeftDensityPenaltyGradient", { a: values, weights, dy: dp }, { epsilon });
+      const fused = runKernel("DeftDensityPenaltyGradient", { a: values, weights, dy: dp, penalty }, { epsilon });
       if (fused !== undefined) return output(fused, 0, "DeftDensityPenaltyGradient");
       const slope = tf.div(tf.mul(values, 2 * epsilon), tf.square(tf.add(tf.square(values), epsilon)));
       return tf.mul(slope, tf.expandDims(tf.mul(weights, tf.expandDims(dp, 1)), 2));
     },
     free: () => {
       dp.dispose();
-      held.forEach(release);
+      holding.forEach(release);
     },
   };
 }

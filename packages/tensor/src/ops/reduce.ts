@@ -1,5 +1,7 @@
-import { differentiable } from "../tape.ts";
+import { differentiable, type Summand } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
+import { add, scale } from "./elementwise.ts";
+import { concat, reshape } from "./shape.ts";
 
 /** Options of the reductions. */
 export interface ReduceOptions {
@@ -35,6 +37,22 @@ export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
     forward: () => ({ output: total(x, axes, options.keepDims ?? false) }),
     backward: (dy) => [spread(dy.value(), x.shape, axes)],
   });
+}
+
+/** Σ weight·Σ values, []; 0 for no summand. Those of the same weight are summed together. */
+export function weightedSum(summands: readonly Summand[]): Tensor {
+  const alike = new Map<number, Tensor[]>();
+  for (const { values, weight } of summands) alike.set(weight, [...(alike.get(weight) ?? []), values]);
+  const parts = [...alike].map(([weight, tensors]) => {
+    const all = tensors.length === 1 ? (tensors[0] as Tensor) : concat(tensors.map(flat), 0);
+    const one = all.size === 1 ? reshape(all, []) : sum(all);
+    return weight === 1 ? one : scale(one, weight);
+  });
+  return parts.length === 0 ? tf.scalar(0) : parts.reduce((a, b) => add(a, b));
+}
+
+function flat(x: Tensor): Tensor {
+  return x.shape.length === 1 ? x : reshape(x, [x.size]);
 }
 
 /** The mean of x over axes. */

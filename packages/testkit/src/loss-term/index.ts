@@ -73,24 +73,30 @@ function demandObserver({ term, forward, batch, variables }: LossTermSubject): v
   const { compute, observer } = term();
   if (observer === undefined) return;
   for (const progress of [at(0), at(TOTAL - 1)]) {
-    const [plain, observed] = [() => compute(forward(), batch, progress), () => observedLoss(observer(progress), forward())];
-    const value = (f: () => ops.Tensor): Float32Array => ops.scope(() => Float32Array.from(ops.read(f())));
-    demandClose({ name: "observer: loss", actual: value(observed), expected: value(plain), tolerance: 1e-6, relativeTo: "entry" });
-    const expected = tapeGradients(plain, variables);
-    for (const [path, actual] of tapeGradients(observed, variables)) demandClose({ name: `observer: gradient of ${path}`, actual, expected: expected.get(path) as Float32Array, tolerance: 1e-6, relativeTo: "max" });
+    const plain = (): ops.Tensor => compute(forward(), batch, progress);
+    const { value, gradients } = observed(observer(progress), forward, variables);
+    demandClose({ name: "observer: loss", actual: value, expected: ops.scope(() => Float32Array.from(ops.read(plain()))), tolerance: 1e-6, relativeTo: "entry" });
+    for (const [path, expected] of tapeGradients(plain, variables)) demandClose({ name: `observer: gradient of ${path}`, actual: gradients.get(path) as Float32Array, expected, tolerance: 1e-6, relativeTo: "max" });
   }
 }
 
-/** The loss as the trainer takes it: each activation in a scope of its own, which frees what is not handed out. */
-function observedLoss(observer: ActivationObserver, { activations }: ForwardResult): ops.Tensor {
+/** The loss and its gradients as the trainer takes them: each activation in a scope of its own, which frees what is not handed out, and the value after the way back. */
+function observed(observer: ActivationObserver, forward: () => ForwardResult, variables: readonly ops.Variable[]): { value: Float32Array; gradients: ReadonlyMap<string, Float32Array> } {
   const kept: ops.Tensor[] = [];
   const keep = (tensor: ops.Tensor): void => {
     ops.hold(tensor);
     kept.push(tensor);
   };
+  const copied = (tensor: ops.Tensor): Float32Array => Float32Array.from(ops.read(tensor));
   try {
-    for (const activation of activations) ops.scope(() => observer.observe(activation).forEach(keep));
-    return observer.loss();
+    return ops.scope(() => {
+      let summands: readonly ops.Summand[] = [];
+      const gradients = ops.gradientsOf(() => {
+        for (const activation of forward().activations) ops.scope(() => observer.observe(activation).forEach(keep));
+        return (summands = observer.loss());
+      }, variables);
+      return { value: copied(ops.weightedSum(summands)), gradients: new Map([...gradients].map(([path, gradient]) => [path, copied(gradient)])) };
+    });
   } finally {
     kept.forEach(ops.release);
   }

@@ -1,7 +1,6 @@
 // Activations, their gradients with the density term inside, and the epilogue of the linear layer.
 #include "kernels.h"
-#include "math.h"
-#include "parts.h"
+#include "penalty.h"
 
 namespace deft {
 namespace DEFT_ISA {
@@ -51,8 +50,11 @@ struct GradientInput {
   const float *x, *y, *dy, *weights, *dp;
   float epsilon;
   float* dx;
-  i64 n, seq;  // seq: rows of an example, which has a number in dp
+  i64 n, seq;    // seq: rows of an example, which has a number in dp
+  double* sums;  // of the penalty by row; null where it is not wanted
 };
+
+enum class Density { none, slope, slope_and_sum };
 
 template <class A, bool FROM_OUTPUT>
 Jet jet_at(vf v) {
@@ -63,12 +65,13 @@ Jet jet_at(vf v) {
   }
 }
 
-template <class A, bool FROM_OUTPUT, bool DENSITY>
+template <class A, bool FROM_OUTPUT, Density DENSITY>
 void gradient_rows(const GradientInput& in, i64 begin, i64 end) {
   const float *from = FROM_OUTPUT ? in.y : in.x, *dy = in.dy, epsilon = normal_epsilon(in.epsilon);
   float* dx = in.dx;
   for (i64 r = begin; r < end; ++r) {
-    const float w = DENSITY ? 2.f * epsilon * in.dp[r / in.seq] * in.weights[r] : 0.f;
+    const float w = DENSITY != Density::none ? 2.f * epsilon * in.dp[r / in.seq] * in.weights[r] : 0.f;
+    vf sum = {};
     each(r * in.n, r * in.n + in.n, [&](i64 i, auto lanes) {
       ahead(from + i);
       ahead_to_write(dx + i);
@@ -78,16 +81,23 @@ void gradient_rows(const GradientInput& in, i64 begin, i64 end) {
         ahead(dy + i);
         g = lanes.load(dy + i);
       }
-      if constexpr (DENSITY) g += penalty_slope(jet.y, w, epsilon);
+      if constexpr (DENSITY != Density::none) {
+        const Jet density = penalty(jet.y, w, epsilon);
+        if constexpr (DENSITY == Density::slope_and_sum) sum += lanes.kept(density.y);
+        g += density.slope;
+      }
       lanes.store(dx + i, g * jet.slope);
     });
+    if constexpr (DENSITY == Density::slope_and_sum) in.sums[r] = in.weights[r] == 0.f ? 0 : wide_sum_of(sum) * in.weights[r];
   }
 }
 
 template <class A, bool FROM_OUTPUT>
 void gradient(const GradientInput& in, i64 rows) {
   if (in.weights) {
-    parallel(rows, in.n, [&](i64 begin, i64 end) { gradient_rows<A, FROM_OUTPUT, true>(in, begin, end); });
+    parallel(rows, in.n, [&](i64 begin, i64 end) {
+      in.sums ? gradient_rows<A, FROM_OUTPUT, Density::slope_and_sum>(in, begin, end) : gradient_rows<A, FROM_OUTPUT, Density::slope>(in, begin, end);
+    });
     return;
   }
   // without weights the array is flat
@@ -98,8 +108,20 @@ void gradient(const GradientInput& in, i64 rows) {
     piece.dy = in.dy ? in.dy + begin : nullptr;
     piece.dx = in.dx + begin;
     piece.n = end - begin;
-    gradient_rows<A, FROM_OUTPUT, false>(piece, 0, 1);
+    gradient_rows<A, FROM_OUTPUT, Density::none>(piece, 0, 1);
   });
+}
+
+void gradient_of(Activation kind, const GradientInput& in, i64 rows) {
+  switch (kind) {
+    case Activation::identity: return;  // refused at the door
+    case Activation::relu: return in.y ? gradient<Relu, true>(in, rows) : gradient<Relu, false>(in, rows);
+    case Activation::gelu: return gradient<Gelu, false>(in, rows);
+    case Activation::gelu_new: return gradient<GeluNew, false>(in, rows);
+    case Activation::silu: return gradient<Silu, false>(in, rows);
+    case Activation::tanh: return in.y ? gradient<Tanh, true>(in, rows) : gradient<Tanh, false>(in, rows);
+    case Activation::sigmoid: return in.y ? gradient<Sigmoid, true>(in, rows) : gradient<Sigmoid, false>(in, rows);
+  }
 }
 
 }  // namespace
@@ -116,17 +138,11 @@ void activation(Activation kind, const float* x, float* y, i64 n) {
   }
 }
 
-void activation_gradient(Activation kind, const float* x, const float* y, const float* dy, const float* weights, const float* dp, i64 batch, float epsilon, float* dx, i64 rows, i64 n) {
-  const GradientInput in{x, y, dy, weights, dp, epsilon, dx, n, batch > 0 ? rows / batch : 0};
-  switch (kind) {
-    case Activation::identity: return;  // refused at the door
-    case Activation::relu: return y ? gradient<Relu, true>(in, rows) : gradient<Relu, false>(in, rows);
-    case Activation::gelu: return gradient<Gelu, false>(in, rows);
-    case Activation::gelu_new: return gradient<GeluNew, false>(in, rows);
-    case Activation::silu: return gradient<Silu, false>(in, rows);
-    case Activation::tanh: return y ? gradient<Tanh, true>(in, rows) : gradient<Tanh, false>(in, rows);
-    case Activation::sigmoid: return y ? gradient<Sigmoid, true>(in, rows) : gradient<Sigmoid, false>(in, rows);
-  }
+void activation_gradient(Activation kind, const float* x, const float* y, const float* dy, const float* weights, const float* dp, i64 batch, float epsilon, float* dx, float* p, i64 rows, i64 n) {
+  const i64 seq = batch > 0 ? rows / batch : 0;
+  const GradientInput in{x, y, dy, weights, dp, epsilon, dx, n, seq, p ? row_sums(rows) : nullptr};
+  gradient_of(kind, in, rows);
+  if (p) sum_rows(in.sums, p, batch, seq);
 }
 
 void epilogue(Activation kind, const float* bias, float* pre, float* y, i64 rows, i64 n) {

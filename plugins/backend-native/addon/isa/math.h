@@ -5,17 +5,6 @@
 namespace deft {
 namespace DEFT_ISA {
 
-// The density penalty a²/(a²+ε) and its derivative w·a/(a²+ε)², w = 2ε times what it is weighted by. ε > 0 must be such that a²+ε has a reciprocal.
-inline float normal_epsilon(float epsilon) { return epsilon > 1.17549435e-38f ? epsilon : 1.17549435e-38f; }
-inline vf penalty(vf a, float epsilon) {
-  const vf square = a * a;
-  return square * reciprocal(square + epsilon);
-}
-inline vf penalty_slope(vf a, float w, float epsilon) {
-  const vf inverse = reciprocal(a * a + epsilon);
-  return w * a * inverse * inverse;
-}
-
 // e^x by Cephes' expf: reduction by ln 2 in two parts, polynomial of degree 6, about 1 ulp. 0 below ln FLT_MIN, infinity above ln FLT_MAX.
 inline vf exponential(vf x) {
   const float magic = 12582912.f;  // 1.5·2²³: adding it rounds to an integer, which then stands in the low bits

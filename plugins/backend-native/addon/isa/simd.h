@@ -46,6 +46,7 @@ inline void ahead_to_write(float* p) { __builtin_prefetch(p + AHEAD, 1); }
 struct Whole {
   static constexpr int count = W;
   vf load(const float* p, float = 0) const { return DEFT_ISA::load(p); }
+  vf kept(vf v) const { return v; }
   void store(float* p, vf v) const { DEFT_ISA::store(p, v); }
 };
 
@@ -56,6 +57,11 @@ struct Tail {
     float v[W];
     for (int i = 0; i < W; ++i) v[i] = i < count ? p[i] : fill;
     return DEFT_ISA::load(v);
+  }
+  // 0 in the lanes behind
+  vf kept(vf x) const {
+    for (int i = count; i < W; ++i) x[i] = 0;
+    return x;
   }
   void store(float* p, vf x) const {
     float v[W];

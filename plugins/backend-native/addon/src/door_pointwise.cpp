@@ -13,7 +13,7 @@ void activation(Args& a) {
   kernels().activation(kind, x, a.floats("y", n), n);
 }
 
-// (kind, epsilon, rows, n, x, y, dy, weights, batch, dp, dx)
+// (kind, epsilon, rows, n, x, y, dy, weights, batch, dp, dx, penalty)
 void activation_gradient(Args& a) {
   const auto kind = static_cast<Activation>(a.integer("kind", 1, 6));
   const float epsilon = static_cast<float>(a.number("epsilon"));
@@ -26,8 +26,11 @@ void activation_gradient(Args& a) {
   const float* dp = a.floats_or_null("dp", batch);
   if (weights && rows > 0 && (!dp || batch == 0 || rows % batch != 0)) a.refuse("dp must hold a number for each of the examples that the rows belong to");
   const bool by_output = kind == Activation::relu || kind == Activation::tanh || kind == Activation::sigmoid;
-  if (!x && !(y && by_output)) a.refuse("x is needed for this activation");
-  kernels().activation_gradient(kind, x, by_output ? y : nullptr, dy, weights, dp, batch, epsilon, a.floats("dx", all), rows, n);
+  if (all > 0 && !x && !(y && by_output)) a.refuse("x is needed for this activation");
+  float* dx = a.floats("dx", all);
+  float* penalty = a.floats_or_null("penalty", batch);
+  if (rows > 0 && penalty && !weights) a.refuse("a penalty needs weights");
+  kernels().activation_gradient(kind, x, by_output ? y : nullptr, dy, weights, dp, batch, epsilon, dx, penalty, rows, n);
 }
 
 // (epsilon, batch, seq, n, a, weights, p)
@@ -39,14 +42,15 @@ void density(Args& a) {
   kernels().density(x, weights, epsilon, a.floats("p", batch), batch, seq, n);
 }
 
-// (epsilon, batch, seq, n, a, weights, dy, da)
+// (epsilon, batch, seq, n, a, weights, dy, da, penalty)
 void density_gradient(Args& a) {
   const float epsilon = static_cast<float>(a.number("epsilon"));
   const i64 batch = a.size("batch"), seq = a.size("seq"), n = a.size("n"), all = a.count({batch, seq, n});
   const float* x = a.floats("a", all);
   const float* weights = a.floats("weights", a.count({batch, seq}));
   const float* dy = a.floats("dy", batch);
-  kernels().density_gradient(x, weights, dy, epsilon, a.floats("da", all), batch, seq, n);
+  float* da = a.floats("da", all);
+  kernels().density_gradient(x, weights, dy, epsilon, da, a.floats_or_null("penalty", batch), batch, seq, n);
 }
 
 u32 seed_of(Args& a) { return static_cast<u32>(static_cast<i32>(a.integer("seed", -2147483648LL, 2147483647))); }

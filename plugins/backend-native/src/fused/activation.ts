@@ -9,36 +9,38 @@ export const activation: FusedKernel<"DeftActivation"> = (backend, inputs, { kin
   return [y];
 };
 
-/** dx = (dy + dp·w·2yε/(y²+ε)²)·f′(x), the density term inside. */
+/** dx = (dy + dp·w·2yε/(y²+ε)²)·f′(x), the density term inside; the penalty beside it. */
 export const activationGradient: FusedKernel<"DeftActivationGradient"> = (backend, inputs, { kind, epsilon }) => {
-  const { x, y, dy } = inputs;
+  const { x, y, dy, penalty } = inputs;
   const like = x ?? required(inputs, "y", "activation gradient");
   const [weights, dp] = epsilon === undefined ? [] : [required(inputs, "weights", "activation gradient"), required(inputs, "dp", "activation gradient")];
   const [rows, n] = asMatrix(like);
   const [dx, values] = dy === undefined ? backend.make(like.shape) : backend.over(dy);
   const read = (tensor: typeof x): Float32Array | null => (tensor === undefined ? null : backend.floats(tensor));
-  backend.addon.activationGradient(ACTIVATIONS[kind], epsilon ?? 0, rows, n, read(x), read(y), read(dy), read(weights), dp === undefined ? 0 : sizeOf(dp), read(dp), values);
+  backend.addon.activationGradient(ACTIVATIONS[kind], epsilon ?? 0, rows, n, read(x), read(y), read(dy), read(weights), dp === undefined ? 0 : sizeOf(dp), read(dp), values, penalty === undefined ? null : backend.writable(penalty));
   return [dx];
 };
 
-/** p_b = Σ w·a²/(a²+ε). */
-export const densityPenalty: FusedKernel<"DeftDensityPenalty"> = (backend, inputs, { epsilon }) => {
+/** p_b = Σ w·a²/(a²+ε), or room for it. */
+export const densityPenalty: FusedKernel<"DeftDensityPenalty"> = (backend, inputs, { epsilon, late }) => {
   const a = required(inputs, "a", "density");
   const weights = required(inputs, "weights", "density");
   const [batch = 0, seq = 0, n = 0] = a.shape;
   const [p, values] = backend.make([batch]);
-  backend.addon.density(epsilon, batch, seq, n, backend.floats(a), backend.floats(weights), values);
+  if (late) values.fill(NaN);
+  else backend.addon.density(epsilon, batch, seq, n, backend.floats(a), backend.floats(weights), values);
   return [p];
 };
 
-/** da = dp·w·2aε/(a²+ε)². */
+/** da = dp·w·2aε/(a²+ε)²; the penalty beside it. */
 export const densityPenaltyGradient: FusedKernel<"DeftDensityPenaltyGradient"> = (backend, inputs, { epsilon }) => {
   const a = required(inputs, "a", "density gradient");
   const weights = backend.floats(required(inputs, "weights", "density gradient"));
   const dy = backend.floats(required(inputs, "dy", "density gradient"));
   const [batch = 0, seq = 0, n = 0] = a.shape;
   const [da, values] = backend.make(a.shape);
-  backend.addon.densityGradient(epsilon, batch, seq, n, backend.floats(a), weights, dy, values);
+  const { penalty } = inputs;
+  backend.addon.densityGradient(epsilon, batch, seq, n, backend.floats(a), weights, dy, values, penalty === undefined ? null : backend.writable(penalty));
   return [da];
 };
 
