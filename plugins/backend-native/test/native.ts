@@ -43,7 +43,7 @@ function runOn<N extends KernelName>(name: N, inputs: Readonly<Record<string, In
   return (Array.isArray(outputs) ? outputs : [outputs]).map((tensor) => Float32Array.from(tensor.dataSync()));
 }
 
-/** The same with room of `size` for an output that the kernel writes into its input `name`, given after the others. */
+/** As `run`, with room of `size` for an output that the kernel writes into its input of this name; it comes last. */
 export function runInto<N extends KernelName>(name: N, inputs: Readonly<Record<string, Input | undefined>>, attrs: KernelTable[N], [into, size]: readonly [string, number]): Float32Array[] {
   return tf.tidy(() => {
     const room = tf.fill([size], NaN);
