@@ -30,15 +30,20 @@ function install() {
 }
 
 /** The matrix library of the native engine: from Debian's packages when this process may install them; DEFT_NO_APT=1 forbids it. */
-function native() {
-  if (existsSync(addon)) return;
+function matrixLibrary() {
   const mayInstall = process.platform === "linux" && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get") && process.env.DEFT_NO_APT !== "1";
-  if (mayInstall && !existsSync("/usr/include/dnnl.h") && !existsSync("/usr/include/x86_64-linux-gnu/dnnl.h")) {
-    console.log("» apt-get install libdnnl-dev (matrix products of the native engine; DEFT_NO_APT=1 skips this and runs on WebAssembly)");
-    const quiet = { optional: true, env: { DEBIAN_FRONTEND: "noninteractive" } };
-    if (run("apt-get", ["-qq", "update"], quiet)) run("apt-get", ["-qq", "-y", "install", "--no-install-recommends", "libdnnl-dev"], quiet);
+  if (!mayInstall || existsSync("/usr/include/dnnl.h") || existsSync("/usr/include/x86_64-linux-gnu/dnnl.h")) return;
+  console.log("» apt-get install libdnnl-dev (matrix products of the native engine; DEFT_NO_APT=1 skips this and runs on WebAssembly)");
+  const quiet = { optional: true, env: { DEBIAN_FRONTEND: "noninteractive" } };
+  if (run("apt-get", ["-qq", "update"], quiet)) run("apt-get", ["-qq", "-y", "install", "--no-install-recommends", "libdnnl-dev"], quiet);
+}
+
+/** The native engine, from the sources as they are now. */
+function native() {
+  if (!existsSync(addon)) {
+    matrixLibrary();
+    console.log("» building the native engine");
   }
-  console.log("» building the native engine");
   run("node", ["plugins/backend-native/install.mjs"], { optional: true });
 }
 
