@@ -62,8 +62,8 @@ export class Objective {
       if (weights.every((weight) => weight === 0)) throw new DeftError("training.weight", `training: one loss term must have a weight other than 0, got 0 for ${this.names.join(", ")}. Raise one.`);
       const result = forward({ ...unionTaps(passes.map((pass) => pass.taps)), observe: (activation) => passes.forEach((pass) => pass.observe(activation)) });
       const parts = passes.map((pass) => pass.summands(result, batch));
-      const weighted = parts.flatMap((summands, i) => summands.map(({ values, weight }) => ({ values, weight: weight * (weights[i] ?? 0) })));
-      return { summands: weighted.filter(({ weight }) => weight !== 0), terms: () => parts.map(weightedSum), end };
+      const weighted = parts.flatMap((summands, i) => (weights[i] === 0 ? [] : summands.map(({ values, weight }) => ({ values, weight: weight * (weights[i] as number) }))));
+      return { summands: weighted, terms: () => parts.map(weightedSum), end };
     } catch (error) {
       end();
       throw error;

@@ -88,7 +88,7 @@ void gradient_rows(const GradientInput& in, i64 begin, i64 end) {
       }
       lanes.store(dx + i, g * jet.slope);
     });
-    if constexpr (DENSITY == Density::slope_and_sum) in.sums[r] = in.weights[r] == 0.f ? 0 : wide_sum_of(sum) * in.weights[r];
+    if constexpr (DENSITY == Density::slope_and_sum) in.sums[r] = row_sum(sum, in.weights[r]);
   }
 }
 
@@ -96,7 +96,11 @@ template <class A, bool FROM_OUTPUT>
 void gradient(const GradientInput& in, i64 rows) {
   if (in.weights) {
     parallel(rows, in.n, [&](i64 begin, i64 end) {
-      in.sums ? gradient_rows<A, FROM_OUTPUT, Density::slope_and_sum>(in, begin, end) : gradient_rows<A, FROM_OUTPUT, Density::slope>(in, begin, end);
+      if (in.sums) {
+        gradient_rows<A, FROM_OUTPUT, Density::slope_and_sum>(in, begin, end);
+      } else {
+        gradient_rows<A, FROM_OUTPUT, Density::slope>(in, begin, end);
+      }
     });
     return;
   }

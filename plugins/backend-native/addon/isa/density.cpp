@@ -22,7 +22,7 @@ void density(const float* a, const float* weights, float given, float* p, i64 ba
         s1 += penalty(load(row + i + W), 0, epsilon).y;
       }
       each(i, n, [&](i64 j, auto lanes) { s0 += penalty(lanes.load(row + j), 0, epsilon).y; });
-      sums[r] = wide_sum_of(s0 + s1) * weights[r];
+      sums[r] = row_sum(s0 + s1, weights[r]);
     }
   });
   sum_rows(sums, p, batch, seq);
@@ -42,7 +42,7 @@ void density_gradient(const float* a, const float* weights, const float* dy, flo
         sum += jet.y;
         lanes.store(da + i, jet.slope);
       });
-      sums[r] = weights[r] == 0.f ? 0 : wide_sum_of(sum) * weights[r];
+      sums[r] = row_sum(sum, weights[r]);
     }
   });
   if (p) sum_rows(sums, p, batch, seq);

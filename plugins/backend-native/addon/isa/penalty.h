@@ -18,6 +18,9 @@ inline Jet penalty(vf a, float w, float epsilon) {
 // Vectors are summed within a row, rows among each other in double.
 inline double* row_sums(i64 rows) { return reinterpret_cast<double*>(scratch(2 * rows + 2)); }
 
+// A row's part of the sum; without weight it has none, whatever it holds.
+inline double row_sum(vf penalties, float weight) { return weight == 0.f ? 0 : wide_sum_of(penalties) * weight; }
+
 // p[b] = the sum over the rows of example b
 inline void sum_rows(const double* sums, float* p, i64 batch, i64 seq) {
   for (i64 b = 0; b < batch; ++b) {
