@@ -100,7 +100,7 @@ struct Kernels {
   i64 (*list_active)(const float* x, i64 n, float threshold, i32* at, float* value);
   void (*sparse_few)(const ActiveRow* rows, i64 count, const float* w, i64 ldw, i64 columns, const float* bias, float* y, i64 ldy);
   void (*copy_band)(const Band&, float* tiles);  // one tile of band.rows × SPARSE_COLUMNS after the other
-  void (*sparse_tile)(const ActiveRow* rows, i64 count, const float* tile, i64 columns, const float* start, i64 ld_start, float* y, i64 ldy);
+  void (*sparse_tile)(const ActiveRow* rows, i64 count, const float* tile, i64 columns, const float* start, i64 ld_start, float* y, i64 ldy, const Band& next);
   // selected.cpp, one thread: y[at[i]·ldy] = start + w·x[at[i]] over n entries, for the `count` rows of x that `at` names
   void (*selected_rows)(const float* w, const float* x, i64 n, const i32* at, i64 count, float start, float* y, i64 ldy);
 };

@@ -38,7 +38,7 @@ i64 count_active(const float*, i64, float);
 i64 list_active(const float*, i64, float, i32*, float*);
 void sparse_few(const ActiveRow*, i64, const float*, i64, i64, const float*, float*, i64);
 void copy_band(const Band&, float*);
-void sparse_tile(const ActiveRow*, i64, const float*, i64, const float*, i64, float*, i64);
+void sparse_tile(const ActiveRow*, i64, const float*, i64, const float*, i64, float*, i64, const Band&);
 void selected_rows(const float*, const float*, i64, const i32*, i64, float, float*, i64);
 
 }  // namespace DEFT_ISA

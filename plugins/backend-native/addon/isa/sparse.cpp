@@ -45,6 +45,26 @@ struct FetchNothing {
   inline void step(const ActiveRow&, const float*, i64, i64) const {}
 };
 
+// Fetches a band into the second cache, a line for each entry of the lists: more at a time would keep the sums waiting.
+class FetchBand {
+ public:
+  explicit FetchBand(const Band& band) : band_(band) {}
+  static i64 lines(const Band& band) { return band.rows * ((band.columns + LINE - 1) / LINE); }
+  template <int N>
+  inline void step(const ActiveRow&, const float*, i64, i64) {
+    if (row_ == band_.rows) return;
+    __builtin_prefetch(band_.data + row_ * band_.ld + column_, 0, 2);
+    column_ += LINE;
+    if (column_ < band_.columns) return;
+    column_ = 0;
+    ++row_;
+  }
+
+ private:
+  const Band band_;
+  i64 row_ = 0, column_ = 0;
+};
+
 // N vectors of a row of y, kept in registers while its list is walked; they start from `from_here`, or from 0.
 template <int N, class Fetch, class Lanes>
 inline void gather(const ActiveRow& row, const float* w, i64 ldw, const float* from_here, float* y, Fetch& fetch, Lanes lanes) {
@@ -128,9 +148,14 @@ void copy_band(const Band& band, float* tiles) {
   }
 }
 
-void sparse_tile(const ActiveRow* rows, i64 count, const float* tile, i64 columns, const float* start, i64 ld_start, float* y, i64 ldy) {
-  FetchNothing fetch;
-  for (i64 r = 0; r < count; ++r) gather_columns(rows[r], tile, SPARSE_COLUMNS, columns, start ? start + r * ld_start : nullptr, y + r * ldy, fetch);
+void sparse_tile(const ActiveRow* rows, i64 count, const float* tile, i64 columns, const float* start, i64 ld_start, float* y, i64 ldy, const Band& next) {
+  i64 late = count;  // as late as the entries that are left suffice: what is fetched earlier may be gone again
+  for (i64 lines = FetchBand::lines(next); late > 0 && lines > 0;) lines -= rows[--late].count;
+  const auto gather_rows = [&](i64 begin, i64 end, auto fetch) {
+    for (i64 r = begin; r < end; ++r) gather_columns(rows[r], tile, SPARSE_COLUMNS, columns, start ? start + r * ld_start : nullptr, y + r * ldy, fetch);
+  };
+  gather_rows(0, late, FetchNothing{});
+  gather_rows(late, count, FetchBand(next));
 }
 
 }  // namespace DEFT_ISA

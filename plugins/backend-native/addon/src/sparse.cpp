@@ -18,7 +18,7 @@ constexpr double FEW_USES = 2;
 // Rows whose lists are held at a time.
 constexpr i64 BLOCK = 1024;
 // Rows of a tile of W.
-constexpr i64 TILE = 256;
+constexpr i64 TILE = 192;
 // Floats of the second cache that tiles and results may take.
 constexpr i64 CACHE = i64(1) << 18;
 // Rows whose count settles whether skipping pays; a later count of all ends it when they were no fair sample.
@@ -100,25 +100,30 @@ void multiply_few(const SparseLinear& s, const Block& block) {
   });
 }
 
-// A band of W is read along its rows and laid down as tiles; all rows gather from one tile after the other. Tiles and sums lie close together, in the second cache:
-// at the distance of a row of y or W each piece would be on a page of its own.
+// A band of W is read along its rows and laid down as tiles; all rows gather from one tile after the other, and the next band is fetched meanwhile. Tiles and sums lie close
+// together, in the second cache: at the distance of a row of y or W each piece would be on a page of its own.
 void multiply_tiles(const SparseLinear& s, const Block& block) {
   const i64 panels = (s.d_out + SPARSE_COLUMNS - 1) / SPARSE_COLUMNS, tiles = block.tiles(s.d_in), count = block.count;
   base::parallel(panels, block.total * SPARSE_COLUMNS, [&](i64 begin, i64 end) {
     const i64 width = larger(1, smaller(end - begin, CACHE / ((block.tile + count) * SPARSE_COLUMNS)));  // panels of a band
-    float* band = scratch((block.tile + count) * width * SPARSE_COLUMNS, 1);
-    float* sums = band + block.tile * width * SPARSE_COLUMNS;
+    float* tiles_of_band = scratch((block.tile + count) * width * SPARSE_COLUMNS, 1);
+    float* sums = tiles_of_band + block.tile * width * SPARSE_COLUMNS;
     for (i64 first = begin; first < end; first += width) {
       const i64 left = first * SPARSE_COLUMNS, columns = smaller(s.d_out, smaller(end, first + width) * SPARSE_COLUMNS) - left;
+      const i64 panels_of_band = (columns + SPARSE_COLUMNS - 1) / SPARSE_COLUMNS;
+      const auto band_between = [&](i64 row, i64 last) { return Band{s.w.data + row * s.d_out + left, s.d_out, last - row, columns}; };
       for (i64 t = 0; t < tiles; ++t) {
-        const i64 top = t * block.tile, rows = smaller(block.tile, s.d_in - top);
-        kernels().copy_band({s.w.data + top * s.d_out + left, s.d_out, rows, columns}, band);
+        const i64 top = t * block.tile, bottom = smaller(s.d_in, top + block.tile), following = smaller(s.d_in, bottom + block.tile) - bottom;
+        kernels().copy_band(band_between(top, bottom), tiles_of_band);
         const bool starts = t == 0, ends = t + 1 == tiles;
-        for (i64 c = 0; c < columns; c += SPARSE_COLUMNS) {
+        for (i64 p = 0; p < panels_of_band; ++p) {
+          const i64 c = p * SPARSE_COLUMNS;
           float* sum = sums + count * c;
           const float* from = !starts ? sum : s.bias ? s.bias + left + c : nullptr;
           float* to = ends ? s.y + block.first * s.d_out + left + c : sum;
-          kernels().sparse_tile(block.rows + t * count, count, band + rows * c, smaller(SPARSE_COLUMNS, columns - c), from, starts ? 0 : SPARSE_COLUMNS, to, ends ? s.d_out : SPARSE_COLUMNS);
+          const Band next = band_between(bottom + following * p / panels_of_band, bottom + following * (p + 1) / panels_of_band);
+          kernels().sparse_tile(block.rows + t * count, count, tiles_of_band + (bottom - top) * c, smaller(SPARSE_COLUMNS, columns - c), from, starts ? 0 : SPARSE_COLUMNS, to,
+                                ends ? s.d_out : SPARSE_COLUMNS, next);
         }
       }
     }
