@@ -7,7 +7,7 @@
  * layers beside the matrix library's bare product, `--suite density` training steps with the density loss beside those without it.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -57,6 +57,14 @@ const peerEnvironment = (): NodeJS.ProcessEnv => {
   const wide = existsSync("/proc/cpuinfo") && readFileSync("/proc/cpuinfo", "utf8").includes("avx512f");
   return { ...(wide ? { OPENBLAS_CORETYPE: "SkylakeX" } : {}), ...process.env };
 };
+
+/** Debian's PyTorch over another build of OpenBLAS than the OpenMP one takes up to three times as long: no peer to be compared with. */
+function checkPeer(): void {
+  if (python === undefined || !existsSync(args.peer)) return;
+  const { stdout } = spawnSync(python, ["-c", "import torch; print(torch.__file__)"], { encoding: "utf8" });
+  if (!stdout.startsWith("/usr/lib/python3") || readdirSync("/usr/lib").some((folder) => existsSync(join("/usr/lib", folder, "openblas-openmp")))) return;
+  throw new Error("bench: Debian's PyTorch must run over OpenBLAS's OpenMP build, got another. Run `apt-get install libopenblas0-openmp`.");
+}
 
 function timed<T = Timing>(command: string, argv: readonly string[], env: NodeJS.ProcessEnv = process.env): T {
   const { status, stdout, stderr } = spawnSync(command, argv, { encoding: "utf8", maxBuffer: 1 << 26, env });
@@ -115,7 +123,10 @@ const linearSuite = (): Promise<LinearRow[]> =>
 function trainingSuite(): Row[] {
   build();
   const wanted = CASES.filter(({ name }) => args.only === undefined || new RegExp(args.only).test(name));
-  if (!args.profile) return wanted.map(shown);
+  if (!args.profile) {
+    checkPeer();
+    return wanted.map(shown);
+  }
   for (const one of wanted) spawnSync(process.execPath, oursArguments(one), { stdio: "inherit" });
   return [];
 }
