@@ -40,9 +40,6 @@ const { values: args } = parseArgs({
   },
 });
 
-/** A Python that has PyTorch; undefined when there is none, and then the peer's columns stay empty. */
-const python = ["python3", "/usr/bin/python3"].find((command) => spawnSync(command, ["-c", "import torch"], { stdio: "ignore" }).status === 0);
-
 /** Our packages run as they are published: compiled, not through tsx, which wraps every function that is made in a call. */
 function build(): void {
   const { status, stdout } = spawnSync("npm", ["run", "build"], { cwd: join(import.meta.dirname, "../../.."), encoding: "utf8" });
@@ -58,11 +55,25 @@ const peerEnvironment = (): NodeJS.ProcessEnv => {
   return { ...(wide ? { OPENBLAS_CORETYPE: "SkylakeX" } : {}), ...process.env };
 };
 
+interface Torch {
+  readonly python: string;
+  /** Where PyTorch lies. */
+  readonly path: string;
+}
+
+/** A Python that has PyTorch; undefined when there is none, or no script of the peer's, and then the peer's columns stay empty. */
+function findTorch(): Torch | undefined {
+  if (!existsSync(args.peer)) return undefined;
+  for (const python of ["python3", "/usr/bin/python3"]) {
+    const { status, stdout } = spawnSync(python, ["-c", "import torch; print(torch.__file__)"], { encoding: "utf8" });
+    if (status === 0) return { python, path: stdout };
+  }
+  return undefined;
+}
+
 /** Debian's PyTorch over another build of OpenBLAS than the OpenMP one takes up to three times as long: a peer that is not at its best, which must not pass unseen. */
-function warnOfSlowPeer(): void {
-  if (python === undefined || !existsSync(args.peer)) return;
-  const { stdout } = spawnSync(python, ["-c", "import torch; print(torch.__file__)"], { encoding: "utf8" });
-  if (!stdout.startsWith("/usr/lib/python3") || readdirSync("/usr/lib").some((folder) => existsSync(join("/usr/lib", folder, "openblas-openmp")))) return;
+function warnWhenSlow({ path }: Torch): void {
+  if (!path.startsWith("/usr/lib/python3") || readdirSync("/usr/lib").some((folder) => existsSync(join("/usr/lib", folder, "openblas-openmp")))) return;
   console.error("bench: Debian's PyTorch must run over OpenBLAS's OpenMP build to be at its best, got another: these ratios are no comparison. Run `apt-get install libopenblas0-openmp`.");
 }
 
@@ -75,16 +86,15 @@ function timed<T = Timing>(command: string, argv: readonly string[], env: NodeJS
 
 const ours = (one: BenchCase): Timing => timed(process.execPath, oursArguments(one));
 
-function peer(one: BenchCase): Timing | undefined {
-  if (python === undefined || !existsSync(args.peer)) return undefined;
+function peer(one: BenchCase, { python }: Torch): Timing {
   const [kind = "", size = ""] = one.size.split("-");
   const options = ["--size", size, "--method", one.method, "--mode", one.mode, "--batch", String(one.batch), "--seq", String(one.seq), "--iters", args.iters];
   return timed(python, [args.peer, kind, ...options, ...(one.density ? ["--density"] : [])], peerEnvironment());
 }
 
 /** Ours and the peer's in turns, so that a slow minute hits both; minima of all rounds. */
-function measure(one: BenchCase): Row {
-  const rounds = Array.from({ length: Number(args.rounds) }, () => ({ mine: ours(one), theirs: peer(one) }));
+function measure(one: BenchCase, torch: Torch | undefined): Row {
+  const rounds = Array.from({ length: Number(args.rounds) }, () => ({ mine: ours(one), theirs: torch && peer(one, torch) }));
   const least = (pick: (round: (typeof rounds)[number]) => number | undefined): number | null => {
     const found = rounds.map(pick).filter((value) => value !== undefined);
     return found.length === 0 ? null : Math.min(...found);
@@ -123,16 +133,16 @@ const linearSuite = (): Promise<LinearRow[]> =>
 function trainingSuite(): Row[] {
   build();
   const wanted = CASES.filter(({ name }) => args.only === undefined || new RegExp(args.only).test(name));
-  if (!args.profile) {
-    warnOfSlowPeer();
-    return wanted.map(shown);
+  if (args.profile) {
+    for (const one of wanted) spawnSync(process.execPath, oursArguments(one), { stdio: "inherit" });
+    return [];
   }
-  for (const one of wanted) spawnSync(process.execPath, oursArguments(one), { stdio: "inherit" });
-  return [];
+  const torch = findTorch();
+  if (torch !== undefined) warnWhenSlow(torch);
+  return wanted.map((one) => shown(measure(one, torch)));
 }
 
-function shown(one: BenchCase): Row {
-  const row = measure(one);
+function shown(row: Row): Row {
   console.log(`${row.name.padEnd(36)} ours ${row.ours_ms.toFixed(1).padStart(9)} ms  peer ${(row.peer_ms?.toFixed(1) ?? "-").padStart(9)} ms  ratio ${row.ratio ?? "-"}  peak ${row.ours_rss_mb} / ${row.peer_rss_mb ?? "-"} MB`);
   return row;
 }

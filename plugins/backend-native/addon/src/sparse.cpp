@@ -109,8 +109,7 @@ void multiply_tiles(const SparseLinear& s, const Block& block) {
     float* tiles_of_band = scratch((block.tile + count) * width * SPARSE_COLUMNS, 1);
     float* sums = tiles_of_band + block.tile * width * SPARSE_COLUMNS;
     for (i64 first = begin; first < end; first += width) {
-      const i64 left = first * SPARSE_COLUMNS, columns = smaller(s.d_out, smaller(end, first + width) * SPARSE_COLUMNS) - left;
-      const i64 panels_of_band = (columns + SPARSE_COLUMNS - 1) / SPARSE_COLUMNS;
+      const i64 panels_of_band = smaller(width, end - first), left = first * SPARSE_COLUMNS, columns = smaller(s.d_out, (first + panels_of_band) * SPARSE_COLUMNS) - left;
       const auto band_between = [&](i64 row, i64 last) { return Band{s.w.data + row * s.d_out + left, s.d_out, last - row, columns}; };
       for (i64 t = 0; t < tiles; ++t) {
         const i64 top = t * block.tile, bottom = smaller(s.d_in, top + block.tile), following = smaller(s.d_in, bottom + block.tile) - bottom;
