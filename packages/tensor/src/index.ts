@@ -13,9 +13,9 @@ export { linear, lowRank, type LinearOptions, type LowRankOptions } from "./ops/
 export { crossEntropy, meanSquaredError, type CrossEntropyOptions } from "./ops/loss.ts";
 export { matMul, type MatMulOptions } from "./ops/matmul.ts";
 export { layerNorm, rmsNorm, type LayerNormOptions, type RmsNormOptions } from "./ops/norm.ts";
-export { adamWStep, squaredNorm, type AdamWParameter, type AdamWStep } from "./ops/optimizer.ts";
+export { adamWStep, type AdamWParameter, type AdamWStep } from "./ops/optimizer.ts";
 export { quantizedLinear } from "./ops/quantized-linear.ts";
-export { mean, softmax, sum, weightedSum, type ReduceOptions } from "./ops/reduce.ts";
+export { mean, softmax, squaredNorms, sum, sums, weightedSum, type ReduceOptions } from "./ops/reduce.ts";
 export { skipSmall, sparseLinear, type SkipOptions, type SparseLinearOptions } from "./ops/sparse.ts";
 export { keepSelected, selectedLinear, type SelectedLinearOptions } from "./ops/selected.ts";
 export { broadcastTo, concat, reshape, slice, transpose } from "./ops/shape.ts";
@@ -26,7 +26,7 @@ export { hold, memory, release, scope } from "./scope.ts";
 export {
   differentiable, gradientsOf, noGradient, valueAndGradients, type DeferredGradient, type Gradient, type Gradients, type InputGradient, type Op, type Summand, type SumSoFar, type ValueAndGradients,
 } from "./tape.ts";
-export { intTensor, ones, read, readAsync, scalar, tensor, zeros } from "./tensor.ts";
+export { fill, intTensor, ones, read, readAsync, scalar, tensor, zeros } from "./tensor.ts";
 export { timeInTurns, type TimedCall, type TimedPasses } from "./time-in-turns.ts";
 export { tf, type Tensor } from "./tfjs.ts";
 export { Variable } from "./variable.ts";

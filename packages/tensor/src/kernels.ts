@@ -75,8 +75,10 @@ export interface KernelTable {
   DeftDropout: { probability: number; seed: number };
   /** One AdamW step, in place. In: value, m, v, gradient, all of one shape. Out: none. See `adamWStep`. */
   DeftAdamW: { learningRate: number; beta1: number; beta2: number; epsilon: number; weightDecay: number; step: number };
-  /** Σx² over the whole tensor. In: x. Out: []. */
-  DeftSquaredNorm: Record<string, never>;
+  /** Σx of each tensor. In: n tensors, named 0 to n − 1. Out: [n]. */
+  DeftSums: Record<string, never>;
+  /** Σx² of each tensor, as DeftSums. */
+  DeftSquaredNorms: Record<string, never>;
 }
 
 export type KernelName = keyof KernelTable;

@@ -25,6 +25,11 @@ export function ones(shape: readonly number[]): Tensor {
   return tf.ones([...shape], "float32");
 }
 
+/** One number all over a shape. */
+export function fill(shape: readonly number[], value: number): Tensor {
+  return tf.fill([...shape], value, "float32");
+}
+
 /** A copy of the values on the host, read at once. */
 export function read(x: Tensor): Float32Array {
   return Float32Array.from(x.dataSync());

@@ -1,4 +1,4 @@
-import { clip, densityPenalty, div, ones, scale, sum, type Tensor } from "@deft-js/tensor";
+import { clip, densityPenalty, div, fill, scale, scope, sum, type Tensor } from "@deft-js/tensor";
 import type { TappedActivation } from "../contracts/model.ts";
 
 /** Whether padded positions count. */
@@ -59,9 +59,8 @@ export class LayerDensities {
   }
 }
 
-/** The share of each position and neuron in its example's mean, [batch, seq]: 1/(seq·n), or mask/(Σmask·n). */
+/** The share of each position and neuron in its example's mean, [batch, seq]: 1/(seq·n), or mask/(max(Σmask, 1)·n). */
 function positionWeights(mask: Tensor, padding: Padding, neurons: number): Tensor {
-  if (padding === "include") return scale(ones(mask.shape), 1 / ((mask.shape[1] ?? 1) * neurons));
-  const counts = clip(sum(mask, { axes: [1], keepDims: true }), 1, Number.MAX_SAFE_INTEGER); // [batch, 1]
-  return scale(div(mask, counts), 1 / neurons);
+  if (padding === "include") return fill(mask.shape, 1 / ((mask.shape[1] ?? 1) * neurons));
+  return scope(() => div(mask, scale(clip(sum(mask, { axes: [1], keepDims: true }), 1, Number.MAX_SAFE_INTEGER), neurons)));
 }

@@ -1,4 +1,4 @@
-import { DeftError, hold, noGradient, release, weightedSum, type Summand, type Tensor } from "@deft-js/tensor";
+import { DeftError, hold, noGradient, release, type Summand, type Tensor } from "@deft-js/tensor";
 import type { Batch } from "../contracts/batch.ts";
 import type { ActivationObserver, LossTerm, Progress } from "../contracts/method.ts";
 import type { ForwardResult, Model, TappedActivation, Taps } from "../contracts/model.ts";
@@ -12,8 +12,8 @@ export function unionTaps(taps: readonly Taps[]): Taps {
 export interface ComputedObjective {
   /** What it is the sum of: what a gradient is asked for. */
   readonly summands: readonly Summand[];
-  /** Each term before its weight; to be asked for after the way back, when late values are there. */
-  terms(): readonly Tensor[];
+  /** What each term is the sum of, before its weight; to be read after the way back, when late values are there. */
+  readonly terms: readonly (readonly Summand[])[];
   /** Frees what the terms are made of. */
   end(): void;
 }
@@ -63,7 +63,7 @@ export class Objective {
       const result = forward({ ...unionTaps(passes.map((pass) => pass.taps)), observe: (activation) => passes.forEach((pass) => pass.observe(activation)) });
       const parts = passes.map((pass) => pass.summands(result, batch));
       const weighted = parts.flatMap((summands, i) => (weights[i] === 0 ? [] : summands.map(({ values, weight }) => ({ values, weight: weight * (weights[i] as number) }))));
-      return { summands: weighted, terms: () => parts.map(weightedSum), end };
+      return { summands: weighted, terms: parts, end };
     } catch (error) {
       end();
       throw error;

@@ -1,4 +1,4 @@
-import { add, concat, DeftError, gradientsOf, memory, readAsync, reshape, type Rng, scale, scope, squaredNorm, type Tensor, type Variable } from "@deft-js/tensor";
+import { add, DeftError, gradientsOf, memory, readAsync, type Rng, scale, scope, squaredNorms, type Tensor, type Variable } from "@deft-js/tensor";
 import type { HostBatch } from "../contracts/batch.ts";
 import type { LossTerm, Progress } from "../contracts/method.ts";
 import type { Model, NamedArray } from "../contracts/model.ts";
@@ -10,6 +10,7 @@ import { CHECKPOINT } from "./checkpoint.ts";
 import { checkFinite, type StepScalars } from "./nonfinite.ts";
 import { Objective, type ComputedObjective } from "./objective.ts";
 import type { Optimizer, OptimizerDefinition } from "./optimizer.ts";
+import { termValues, type TermValues } from "./term-values.ts";
 
 /** What one optimizer step did. */
 export type StepReport = Omit<StepCompleted, "type" | "time">;
@@ -70,15 +71,15 @@ export class TrainingStep {
     const started = performance.now();
     const progress: Progress = { step: this.#done, totalSteps: this.#options.totalSteps, epoch };
     const weights = this.objective.weights(progress);
-    const [numbers, ...gradients] = scope(() => this.#gradients(batches, weights, progress));
-    if (numbers === undefined) throw new DeftError("training.batches", "training step: needs at least one micro-batch, got none. Pass one.");
+    if (batches.length === 0) throw new DeftError("training.batches", "training step: needs at least one micro-batch, got none. Pass one.");
+    const { terms, norms, gradients } = scope(() => this.#gradients(batches, weights, progress));
     let report;
     try {
-      const scalars = this.#scalars(await readAsync(numbers), weights, batches.length);
+      const scalars = await this.#scalars(terms, norms, weights);
       checkFinite(this.#done + 1, scalars);
       report = { ...this.#report(scalars, weights, progress), gradientNorm: this.#update(gradients, scalars, batches.length) };
     } finally {
-      for (const tensor of [numbers, ...gradients]) tensor.dispose();
+      for (const tensor of [...terms.map(({ parts }) => parts), norms, ...gradients]) tensor.dispose();
     }
     this.#done++;
     const tokens = batches.reduce((sum, batch) => sum + tokensIn(batch), 0);
@@ -106,20 +107,20 @@ export class TrainingStep {
     this.#optimizer.dispose();
   }
 
-  /** [terms…, ‖g‖² of each variable] and the gradients, all summed over the micro-batches. */
-  #gradients(batches: readonly HostBatch[], weights: readonly number[], progress: Progress): Tensor[] {
-    let sums: Tensor[] | undefined;
+  /** The terms of each micro-batch; the gradients, summed over the micro-batches, and their ‖g‖². */
+  #gradients(batches: readonly HostBatch[], weights: readonly number[], progress: Progress): { terms: TermValues[]; norms: Tensor; gradients: Tensor[] } {
+    const terms: TermValues[] = [];
+    let sums: Tensor[] = [];
     for (const [i, batch] of batches.entries()) {
-      const parts = scope(() => this.#microBatch(batch, i, weights, progress));
-      sums = sums === undefined ? parts : summed(sums, parts);
+      const part = scope(() => this.#microBatch(batch, i, weights, progress));
+      terms.push(part.terms);
+      sums = i === 0 ? part.gradients : summed(sums, part.gradients);
     }
-    if (sums === undefined) return [];
-    const [terms, ...gradients] = sums as [Tensor, ...Tensor[]];
-    return [concat([terms, ...gradients.map((gradient) => flat(squaredNorm(gradient)))], 0), ...gradients];
+    return { terms, norms: squaredNorms(sums), gradients: sums };
   }
 
-  /** The terms as one tensor and the gradients in the variables' order. */
-  #microBatch(host: HostBatch, index: number, weights: readonly number[], progress: Progress): Tensor[] {
+  /** The terms and the gradients in the variables' order. */
+  #microBatch(host: HostBatch, index: number, weights: readonly number[], progress: Progress): { terms: TermValues; gradients: Tensor[] } {
     const { model, variables, dropout } = this.#options;
     const mode = dropout === undefined ? evaluationContext : trainingContext(dropout.fork(`step ${progress.step} batch ${index}`));
     const context = { ...mode, progress };
@@ -130,18 +131,19 @@ export class TrainingStep {
         objective = this.objective.compute((taps) => model.forward(batch, taps, context), batch, weights, progress);
         return objective.summands;
       }, variables);
-      const terms = objective?.terms() ?? [];
-      return [concat(terms.map(flat), 0), ...variables.map((variable) => gradients.get(variable.path) as Tensor)];
+      return { terms: termValues(objective?.terms ?? []), gradients: variables.map((variable) => gradients.get(variable.path) as Tensor) };
     } finally {
       objective?.end();
     }
   }
 
-  #scalars(numbers: Float32Array, weights: readonly number[], count: number): StepScalars {
+  async #scalars(batches: readonly TermValues[], norms: Tensor, weights: readonly number[]): Promise<StepScalars> {
     const { names } = this.objective;
-    const terms = names.map((_, i) => (numbers[i] as number) / count);
+    const [squares, ...read] = await Promise.all([norms, ...batches.map(({ parts }) => parts)].map(readAsync)) as [Float32Array, ...Float32Array[]];
+    const values = batches.map((batch, i) => batch.terms(read[i] as Float32Array));
+    const terms = names.map((_, i) => values.reduce((total, ofBatch) => total + (ofBatch[i] as number), 0) / batches.length);
     const loss = terms.reduce((sum, term, i) => (weights[i] === 0 ? sum : sum + (weights[i] as number) * term), 0);
-    const squaredNorms = this.#options.variables.map((variable, i) => [variable.path, numbers[names.length + i] as number] as const);
+    const squaredNorms = this.#options.variables.map((variable, i) => [variable.path, squares[i] as number] as const);
     return { terms: Object.fromEntries(names.map((name, i) => [name, terms[i] as number])), loss, squaredNorms: new Map(squaredNorms) };
   }
 
@@ -177,8 +179,4 @@ function summed(sums: readonly Tensor[], parts: readonly Tensor[]): Tensor[] {
   const next = scope(() => sums.map((sum, i) => add(sum, parts[i] as Tensor)));
   for (const tensor of [...sums, ...parts]) tensor.dispose();
   return next;
-}
-
-function flat(x: Tensor): Tensor {
-  return reshape(x, [1]);
 }

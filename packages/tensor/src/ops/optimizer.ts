@@ -43,8 +43,3 @@ export function adamWStep({ value, first, second }: AdamWParameter, gradient: Te
   second.assign(next.v);
   value.assign(next.p);
 }
-
-/** Σx² over all elements, as a scalar tensor. */
-export function squaredNorm(x: Tensor): Tensor {
-  return runKernel("DeftSquaredNorm", { x }, {})?.[0] ?? tf.sum(tf.square(x));
-}

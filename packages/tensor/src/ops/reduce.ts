@@ -1,3 +1,5 @@
+import { output, runKernel } from "../run-kernel.ts";
+import { scope } from "../scope.ts";
 import { differentiable, type Summand } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
 import { add, scale } from "./elementwise.ts";
@@ -37,6 +39,21 @@ export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
     forward: () => ({ output: total(x, axes, options.keepDims ?? false) }),
     backward: (dy) => [spread(dy.value(), x.shape, axes)],
   });
+}
+
+/** Σx of each tensor, [n] for n tensors, at least one; without a gradient. */
+export function sums(tensors: readonly Tensor[]): Tensor {
+  return ofEach("DeftSums", tensors, (x) => total(x, axesOf(x), false));
+}
+
+/** Σx² of each tensor, as `sums`. */
+export function squaredNorms(tensors: readonly Tensor[]): Tensor {
+  return ofEach("DeftSquaredNorms", tensors, (x) => total(tf.square(x), axesOf(x), false));
+}
+
+function ofEach(kernel: "DeftSums" | "DeftSquaredNorms", tensors: readonly Tensor[], otherwise: (x: Tensor) => Tensor): Tensor {
+  const fused = runKernel(kernel, Object.fromEntries(tensors.entries()), {});
+  return fused === undefined ? scope(() => tf.stack(tensors.map(otherwise))) : output(fused, 0, kernel);
 }
 
 /** Σ weight·Σ values, []; 0 for no summand. Those of the same weight are summed together. */

@@ -7,7 +7,7 @@ import { selectedLinear } from "./selected.ts";
 import { sparseLinear } from "./sparse.ts";
 import { norm, normGradient } from "./norm.ts";
 import { quantizedLinear, quantizedLinearInputGradient } from "./quantized.ts";
-import { adamW, crossEntropy, crossEntropyGradient, gather, scatterAdd, squaredNorm } from "./training.ts";
+import { adamW, crossEntropy, crossEntropyGradient, gather, scatterAdd, squaredNorms, sums } from "./training.ts";
 
 /** Every fused kernel of the toolkit's table. */
 export const FUSED: { readonly [N in KernelName]: FusedKernel<N> } = {
@@ -35,5 +35,6 @@ export const FUSED: { readonly [N in KernelName]: FusedKernel<N> } = {
   DeftScatterAdd: scatterAdd,
   DeftDropout: dropout,
   DeftAdamW: adamW,
-  DeftSquaredNorm: squaredNorm,
+  DeftSquaredNorms: squaredNorms,
+  DeftSums: sums,
 };

@@ -54,10 +54,18 @@ export const adamW: FusedKernel<"DeftAdamW"> = (backend, inputs, attrs) => {
   return [];
 };
 
-/** Σx². */
-export const squaredNorm: FusedKernel<"DeftSquaredNorm"> = (backend, inputs) => {
-  const x = required(inputs, "x", "squared norm");
-  const [sum, values] = backend.make([]);
-  values[0] = backend.addon.squaredNorm(sizeOf(x), backend.floats(x));
+/** Σx of each input. */
+export const sums: FusedKernel<"DeftSums"> = (backend, inputs) => {
+  const tensors = Object.values(inputs); // a record has whole-numbered names in order
+  const [sum, values] = backend.make([tensors.length]);
+  for (const [i, x] of tensors.entries()) backend.addon.sumLast(1, 1, sizeOf(x), backend.floats(x), values.subarray(i, i + 1));
   return [sum];
+};
+
+/** Σx² of each input. */
+export const squaredNorms: FusedKernel<"DeftSquaredNorms"> = (backend, inputs) => {
+  const tensors = Object.values(inputs);
+  const [norms, values] = backend.make([tensors.length]);
+  for (const [i, x] of tensors.entries()) values[i] = backend.addon.squaredNorm(sizeOf(x), backend.floats(x));
+  return [norms];
 };
