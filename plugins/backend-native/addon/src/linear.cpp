@@ -8,14 +8,15 @@
 namespace deft {
 
 namespace {
-// How a product by a weight is shared out: the library's own way costs up to a fifth by the transpose of a weight, and a few hundredths by the weight.
+// How a product by a weight is shared out: the library's own way costs up to a fifth by the transpose of a weight, and a few hundredths by a small one.
 enum class Split { library, rows, columns };  // columns: for the transpose alone
 
-Split split_of(i64 rows, i64 n, bool transposed) {
+Split split_of(i64 rows, i64 k, i64 n, bool transposed) {
+  constexpr i64 SMALL_WEIGHT = i64(1) << 19;  // elements: each thread reads all of it when rows are shared out
   const i64 threads = thread_count();
   if (threads < 2) return Split::library;
   if (transposed) return rows >= 256 * threads ? Split::rows : n >= 64 * threads ? Split::columns : Split::library;
-  return rows >= 128 * threads ? Split::rows : Split::library;
+  return rows >= 128 * threads && k * n <= SMALL_WEIGHT ? Split::rows : Split::library;
 }
 
 // Calls f(begin, end) on each thread's part of n, or on all of it where `work` does not pay for a fork.
@@ -29,7 +30,7 @@ void in_parts(i64 n, i64 work, F f) {
 template <class F>
 void by_weight(const float* x, const float* w, bool transposed, float beta, float* y, i64 rows, i64 k, i64 n, i64 finishing, F finish) {
   const i64 ldw = transposed ? k : n, work = rows * k * n;
-  switch (split_of(rows, n, transposed)) {
+  switch (split_of(rows, k, n, transposed)) {
     case Split::rows:
       return in_parts(rows, work, [&](i64 begin, i64 end) {
         gemm_here(false, transposed, end - begin, n, k, 1, x + begin * k, k, w, ldw, beta, y + begin * n, n);
