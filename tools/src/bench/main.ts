@@ -49,7 +49,7 @@ function build(): void {
 const published = (script: string, work: object): string[] => ["--import", "tsx", join(import.meta.dirname, script), JSON.stringify({ ...work, backend: args.backend })];
 const oursArguments = (one: BenchCase): string[] => published("one.ts", { ...one, iters: Number(args.iters), profile: args.profile });
 
-/** glibc keeps what PyTorch frees for its next step, in huge pages where it can: given back and brought in again, page by page, memory took up to half of a step. */
+/** glibc keeps what PyTorch frees for its next step, in huge pages where it can: given back and brought in again, page by page, memory took up to nearly half of a pass. */
 const KEPT_MEMORY = ["mmap_threshold=4294967296", "trim_threshold=17179869184", "top_pad=268435456", "hugetlb=1"].map((setting) => `glibc.malloc.${setting}`).join(":");
 
 /**

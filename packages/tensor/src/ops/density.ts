@@ -26,7 +26,7 @@ export interface DensityPenaltyOptions {
   readonly weights: Tensor;
   /**
    * While a gradient is recorded, p may be computed on the way back, where the activation is read anyway: until then it is NaN on a back-end that makes use of this.
-   * For a p that nothing but `weightedSum` reads. False when left out.
+   * For a p that nothing reads before the way back. False when left out.
    */
   readonly late?: boolean;
 }

@@ -1,3 +1,4 @@
+import type { Addon } from "../addon.ts";
 import { asMatrix, required, sizeOf, type FusedKernel } from "../kernel.ts";
 
 /** The mean cross entropy and each row's log Σ exp. */
@@ -55,17 +56,18 @@ export const adamW: FusedKernel<"DeftAdamW"> = (backend, inputs, attrs) => {
 };
 
 /** Σx of each input. */
-export const sums: FusedKernel<"DeftSums"> = (backend, inputs) => {
-  const tensors = Object.values(inputs); // a record has whole-numbered names in order
-  const [sum, values] = backend.make([tensors.length]);
-  for (const [i, x] of tensors.entries()) backend.addon.sumLast(1, 1, sizeOf(x), backend.floats(x), values.subarray(i, i + 1));
-  return [sum];
-};
+export const sums = ofEach((addon, x, sum) => addon.sumLast(1, 1, x.length, x, sum));
 
 /** Σx² of each input. */
-export const squaredNorms: FusedKernel<"DeftSquaredNorms"> = (backend, inputs) => {
-  const tensors = Object.values(inputs);
-  const [norms, values] = backend.make([tensors.length]);
-  for (const [i, x] of tensors.entries()) values[i] = backend.addon.squaredNorm(sizeOf(x), backend.floats(x));
-  return [norms];
-};
+export const squaredNorms = ofEach((addon, x, sum) => {
+  sum[0] = addon.squaredNorm(x.length, x);
+});
+
+function ofEach(summed: (addon: Addon, x: Float32Array, sum: Float32Array) => void): FusedKernel<"DeftSums" | "DeftSquaredNorms"> {
+  return (backend, inputs) => {
+    const tensors = Object.values(inputs); // a record has whole-numbered names in order
+    const [made, values] = backend.make([tensors.length]);
+    for (const [i, x] of tensors.entries()) summed(backend.addon, backend.floats(x), values.subarray(i, i + 1));
+    return [made];
+  };
+}
