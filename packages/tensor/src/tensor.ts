@@ -32,10 +32,15 @@ export function fill(shape: readonly number[], value: number): Tensor {
 
 /** A copy of the values on the host, read at once. */
 export function read(x: Tensor): Float32Array {
-  return Float32Array.from(x.dataSync());
+  return copied(x.dataSync());
 }
 
 /** A copy of the values on the host, read without blocking where the back-end can. */
 export async function readAsync(x: Tensor): Promise<Float32Array> {
-  return Float32Array.from(await x.data());
+  return copied(await x.data());
+}
+
+/** Some back-ends give their own memory, some integers under a float32 tensor. */
+function copied(values: ArrayLike<number>): Float32Array {
+  return values instanceof Float32Array ? values.slice() : Float32Array.from(values);
 }

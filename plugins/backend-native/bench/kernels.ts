@@ -28,17 +28,21 @@ function best(run: () => void): number {
 }
 
 function linearTable(): void {
-  console.log("linear layer, rows × dIn → dOut".padEnd(30), "library  linear   +gelu gradient    bf16 GFLOP/s; share of the library");
+  console.log("linear layer, rows × dIn → dOut".padEnd(30), "library  linear   +gelu gradient  packed    bf16 GFLOP/s; share of the library");
   for (const [rows, dIn, dOut] of [[2048, 256, 256], [2048, 256, 1024], [2048, 1024, 256], [2048, 768, 768], [2048, 768, 3072], [2048, 3072, 768], [1024, 128, 512], [128, 256, 1024], [128, 768, 768], [128, 768, 3072], [8, 512, 2048], [1, 512, 2048]] as const) {
     const [x, w, b, y, pre, dx] = [fill(rows * dIn), fill(dIn * dOut), fill(dOut), fill(rows * dOut), fill(rows * dOut), fill(rows * dIn)];
-    const packed = addon.pack(false, dIn, dOut, w);
     const flops = 2e-6 * rows * dIn * dOut;
     const library = flops / best(() => addon.batchProduct(false, false, 1, rows, dOut, dIn, false, false, x, w, y));
     const plain = flops / best(() => addon.linear(0, false, rows, dIn, dOut, x, w, null, b, y, null));
     const gelu = flops / best(() => addon.linear(2, false, rows, dIn, dOut, x, w, null, b, y, pre));
     const back = flops / best(() => addon.linearInputGradient(false, false, rows, dIn, dOut, y, w, null, dx));
-    const rounded = packed === undefined ? NaN : flops / best(() => addon.linear(0, false, rows, dIn, dOut, x, null, packed, b, y, null));
-    console.log(`${rows} × ${dIn} → ${dOut}`.padEnd(30), ...[library, plain, gelu, back, rounded].map((v) => v.toFixed(0).padStart(7)), `  ${(plain / library).toFixed(2)} ${(gelu / library).toFixed(2)}`);
+    const [packed, rounded] = [false, true].map((bf16) => {
+      const size = addon.packedSize(bf16, dIn, dOut);
+      const room = new Float32Array(size);
+      const weight = size === 0 ? null : addon.pack(bf16, false, dIn, dOut, w, room);
+      return weight === null ? NaN : flops / best(() => addon.linear(0, false, rows, dIn, dOut, x, null, weight, b, y, null));
+    }) as [number, number];
+    console.log(`${rows} × ${dIn} → ${dOut}`.padEnd(30), ...[library, plain, gelu, back, packed, rounded].map((v) => v.toFixed(0).padStart(7)), `  ${(plain / library).toFixed(2)} ${(gelu / library).toFixed(2)}`);
   }
 }
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 
 type Floats = Float32Array | null;
 
-/** A frozen weight in bfloat16, in the matrix library's own order; opaque, owned by the addon. */
+/** A frozen weight in the matrix library's own order, in float32 or bfloat16, in memory of the caller's that must outlive its use; opaque. */
 export interface PackedWeight {
   readonly packed: unique symbol;
 }
@@ -20,7 +20,6 @@ export interface AddonDescription {
   readonly threads: number;
   /** 1 when the machine multiplies bfloat16 in hardware. */
   readonly bf16: number;
-  readonly packedBytes: number;
 }
 
 /** The attention's shape as the addon takes it, in this order. */
@@ -50,7 +49,8 @@ export interface Addon {
   quantizedLinear(...args: [rows: number, ...matrix: QuantizedArguments, x: Floats, bias: Floats, y: Floats]): void;
   quantizedLinearInputGradient(...args: [rows: number, ...matrix: QuantizedArguments, dy: Floats, dx: Floats]): void;
   batchProduct(transposeA: boolean, transposeB: boolean, batch: number, m: number, n: number, k: number, shareA: boolean, shareB: boolean, a: Floats, b: Floats, y: Floats): void;
-  pack(transposed: boolean, k: number, n: number, weight: Floats): PackedWeight | undefined;
+  packedSize(bf16: boolean, k: number, n: number): number;
+  pack(bf16: boolean, transposed: boolean, k: number, n: number, weight: Floats, room: Float32Array): PackedWeight;
   unpack(transposed: boolean, k: number, n: number, packed: PackedWeight, weight: Floats): void;
   sparseLinear(breakEven: number, threshold: number, keep: number, transposed: boolean, rows: number, dIn: number, dOut: number, x: Floats, weight: Floats, packed: PackedWeight | null, bias: Floats, y: Floats, decision: Floats): void;
   selectedLinear(breakEven: number, threshold: number, rows: number, dIn: number, dOut: number, x: Floats, weight: Floats, packed: PackedWeight | null, select: Floats, bias: Floats, y: Floats, decision: Floats): void;

@@ -3,16 +3,26 @@ import { MathBackendCPU } from "@tensorflow/tfjs-backend-cpu";
 import type { Addon, PackedWeight } from "./addon.ts";
 import { BufferPool } from "./pool.ts";
 
-/** How frozen weights are multiplied: exactly as they are, or rounded to bfloat16 and summed in float32. */
+/** How frozen weights are multiplied: as they are, or rounded to bfloat16 and summed in float32. */
 export type Precision = "f32" | "bf16";
 
-/** A weight as the addon takes it: the plain matrix, or the packed one, and null for the other. */
+/** A weight as the addon takes it: the plain matrix, the packed one, or both. */
 export type WeightOperand = readonly [plain: Float32Array | null, packed: PackedWeight | null];
+
+/** The rows up to which a product in float32 gains by a packed weight, whatever its size, and the elements of a weight up to which it gains with more: measured, see the README. */
+const FEW_ROWS = 1024;
+const SMALL_WEIGHT = 2 ** 19;
+
+/** A packed weight and the pool's memory that it stands in. */
+interface PackedForm {
+  readonly weight: PackedWeight;
+  readonly memory: Float32Array;
+}
 
 /** The packed forms of one weight: of W for the forward product, of Wᵀ for the gradient. `null`: the machine has no such product. */
 interface PackedForms {
-  forward?: PackedWeight | null;
-  backward?: PackedWeight | null;
+  forward?: PackedForm | null;
+  backward?: PackedForm | null;
 }
 
 interface Stored {
@@ -25,7 +35,7 @@ interface Stored {
   packed?: PackedForms;
   /** Something else than a product has read the float32 values: they stay. */
   touched?: boolean;
-  /** Makes the float32 values of a weight that is held in bfloat16 alone, in the pool's memory. */
+  /** Makes the float32 values of a weight that is held packed alone, in the pool's memory. */
   unpack?: () => Float32Array;
 }
 
@@ -38,6 +48,10 @@ export interface WeightRequest {
   readonly transposed: boolean;
   readonly dIn: number;
   readonly dOut: number;
+  /** Of the product's other operand. */
+  readonly rows: number;
+  /** The product may read single rows of W instead: float32 values are wanted plain, too. */
+  readonly rowwise?: boolean;
 }
 
 /** Options of `NativeBackend`. */
@@ -46,6 +60,13 @@ export interface NativeBackendOptions {
   readonly precision: Precision;
   /** The most bytes that the buffer pool keeps free. */
   readonly poolLimit: number;
+  /** The most bytes of packed float32 weights. */
+  readonly packLimit: number;
+}
+
+/** Whether a product in float32 is faster by a packed weight. */
+function gains({ rows, dIn, dOut }: WeightRequest): boolean {
+  return rows <= FEW_ROWS || dIn * dOut <= SMALL_WEIGHT;
 }
 
 /** tfjs's CPU storage (plain typed arrays) with results in pooled memory, and the native kernels registered over it. */
@@ -53,15 +74,23 @@ export class NativeBackend extends MathBackendCPU implements HostMemory {
   readonly addon: Addon;
   readonly pool: BufferPool;
   readonly precision: Precision;
+  readonly #packLimit: number;
+  #packedBytes = 0;
   /** Memory handed out by `hostArray` that is no tensor yet. */
   readonly #fresh = new WeakSet<ArrayBufferLike>();
 
-  constructor({ addon, precision, poolLimit }: NativeBackendOptions) {
+  constructor({ addon, precision, poolLimit, packLimit }: NativeBackendOptions) {
     super();
     (this as unknown as { firstUse: boolean }).firstUse = false;
     this.addon = addon;
     this.precision = precision;
+    this.#packLimit = packLimit;
     this.pool = new BufferPool({ limit: poolLimit, allocate: (bytes) => addon.allocate(bytes) ?? new ArrayBuffer(bytes) });
+  }
+
+  /** Bytes of packed weights. */
+  get packedBytes(): number {
+    return this.#packedBytes;
   }
 
   #stored(info: tf.TensorInfo): Stored {
@@ -141,33 +170,39 @@ export class NativeBackend extends MathBackendCPU implements HostMemory {
     return own;
   }
 
-  /** The weight for a product: packed in bfloat16 when it is frozen and the precision says so, as it is otherwise. */
+  /** The weight for a product: packed when it is frozen and the product gains by it, as it is otherwise. */
   weight(info: tf.TensorInfo, request: WeightRequest): WeightOperand {
-    const packed = request.frozen && this.precision === "bf16" ? this.#packed(info, request) : null;
-    return packed === null ? [this.floats(info), null] : [null, packed];
+    const wanted = request.rowwise === true && this.precision === "f32" ? this.floats(info) : null; // noted as read before it is packed: it stays
+    const form = request.frozen ? this.#packed(this.#stored(info), request) : null;
+    return form === null ? [wanted ?? this.floats(info), null] : [wanted, form.weight];
   }
 
-  /** Made at first use and kept with the weight's data, in whose place it stands unless something else reads that. */
-  #packed(info: tf.TensorInfo, { direction, transposed, dIn, dOut }: WeightRequest): PackedWeight | null {
-    const stored = this.#stored(info);
-    const forms = (stored.packed ??= {});
-    const made = forms[direction];
+  /** Made at the first use that gains by it, and kept with the weight's data, in whose place it stands unless something else reads that. */
+  #packed(stored: Stored, request: WeightRequest): PackedForm | null {
+    const made = stored.packed?.[request.direction];
     if (made !== undefined) return made;
+    const { direction, transposed, dIn, dOut } = request;
+    const bf16 = this.precision === "bf16";
     const [k, n, flip] = direction === "forward" ? [dIn, dOut, transposed] : [dOut, dIn, !transposed];
+    if (!bf16 && !(gains(request) && this.#packedBytes + 4 * k * n <= this.#packLimit)) return null;
+    const size = this.addon.packedSize(bf16, k, n);
+    const forms = (stored.packed ??= {});
+    if (size === 0) return (forms[direction] = null);
     const unpacked = stored.unpack?.();
-    const fresh = this.addon.pack(flip, k, n, unpacked ?? (stored.values as Float32Array)) ?? null;
+    const memory = this.pool.take(size);
+    const weight = this.addon.pack(bf16, flip, k, n, unpacked ?? (stored.values as Float32Array), memory);
+    this.#packedBytes += memory.byteLength;
     if (unpacked !== undefined) this.pool.give(unpacked);
-    else if (fresh !== null && stored.touched !== true)
+    else if (stored.touched !== true)
       this.#release(stored, () => {
         const values = this.pool.take(k * n);
-        this.addon.unpack(flip, k, n, fresh, values);
+        this.addon.unpack(flip, k, n, weight, values);
         return values;
       });
-    forms[direction] = fresh;
-    return fresh;
+    return (forms[direction] = { weight, memory });
   }
 
-  /** Lets the float32 values go. tfjs's own kernels read `values` directly: they come back, rounded, when something does. */
+  /** Lets the float32 values go. tfjs's own kernels read `values` directly: they come back, as the products use them, when something does. */
   #release(stored: Stored, unpack: () => Float32Array): void {
     if (stored.pooled === true) this.pool.give(stored.values as Float32Array);
     stored.pooled = false;
@@ -191,7 +226,12 @@ export class NativeBackend extends MathBackendCPU implements HostMemory {
   }
 
   #dropPacked(stored: Stored): void {
-    for (const form of Object.values(stored.packed ?? {}) as (PackedWeight | null)[]) if (form !== null) this.addon.release(form);
+    for (const form of Object.values(stored.packed ?? {}) as (PackedForm | null)[]) {
+      if (form === null) continue;
+      this.addon.release(form.weight);
+      this.pool.give(form.memory);
+      this.#packedBytes -= form.memory.byteLength;
+    }
     delete stored.packed;
   }
 

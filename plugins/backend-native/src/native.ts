@@ -13,6 +13,8 @@ export interface NativeOptions {
   readonly precision?: Precision;
   /** The most bytes that the buffer pool keeps free; an eighth of the machine's memory, at most 2 GiB, by default. */
   readonly poolLimit?: number;
+  /** The most bytes of frozen float32 weights that are held packed; a forty-eighth of the machine's memory by default. */
+  readonly packLimit?: number;
   /** The instruction set of the kernels; DEFT_NATIVE_ISA, or the best one, by default. */
   readonly isa?: "auto" | "portable" | "avx2" | "avx512";
 }
@@ -26,6 +28,8 @@ export interface NativeStatus {
   readonly precision?: string;
   /** Present once it has started. */
   readonly pool?: PoolStatistics;
+  /** Bytes of frozen weights that are held packed; present once it has started. */
+  readonly packedBytes?: number;
 }
 
 const BUILD = "Run: apt-get install -y g++ make python3 libdnnl-dev && npm rebuild @deft-js/plugin-backend-native";
@@ -65,9 +69,10 @@ export function registerNative(options: NativeOptions = {}): void {
   }
   const precision = usablePrecision(addon, options.precision ?? "f32");
   const poolLimit = options.poolLimit ?? Math.min(2 * 2 ** 30, Math.floor(totalmem() / 8));
+  const packLimit = options.packLimit ?? Math.floor(totalmem() / 48);
   if (tf.findBackendFactory("native") !== null) tf.removeBackend("native");
   else registerKernels();
-  tf.registerBackend("native", () => (started = new NativeBackend({ addon, precision, poolLimit })), 5);
+  tf.registerBackend("native", () => (started = new NativeBackend({ addon, precision, poolLimit, packLimit })), 5);
 }
 
 /** Whether the native back-end is built and can start; its instruction set, matrix library, threads and buffer pool. */
@@ -75,7 +80,7 @@ export function nativeStatus(): NativeStatus {
   try {
     const addon = load().describe();
     const precision = problemWithPrecision ?? started?.precision;
-    return { built: true, addon, ...(precision === undefined ? {} : { precision }), ...(started === undefined ? {} : { pool: started.pool.statistics }) };
+    return { built: true, addon, ...(precision === undefined ? {} : { precision }), ...(started === undefined ? {} : { pool: started.pool.statistics, packedBytes: started.packedBytes }) };
   } catch (error) {
     return { built: addonBuilt(), problem: (error as Error).message };
   }

@@ -7,6 +7,7 @@ const schema = z.strictObject({
   threads: z.int().min(1).optional().describe("threads for products and kernels; all cores when left out"),
   precision: z.enum(["f32", "bf16"]).optional().describe("bf16 rounds frozen weights and the activations that meet them; sums stay float32"),
   poolLimit: z.int().min(0).optional().describe("the most bytes that the buffer pool keeps free"),
+  packLimit: z.int().min(0).optional().describe("the most bytes of frozen float32 weights that are held packed for faster products"),
   isa: z.enum(["auto", "portable", "avx2", "avx512"]).optional().describe("the instruction set of the kernels"),
 });
 
@@ -18,8 +19,8 @@ const native = (): Backend => ({
     await useBackend("native");
   },
   status: () => {
-    const { addon, precision = "f32", pool } = nativeStatus();
-    return { ...addon, precision, ...(pool === undefined ? {} : { poolBytes: pool.free }) };
+    const { addon, precision = "f32", pool, packedBytes } = nativeStatus();
+    return { ...addon, precision, ...(pool === undefined ? {} : { poolBytes: pool.free }), ...(packedBytes === undefined ? {} : { packedBytes }) };
   },
 });
 

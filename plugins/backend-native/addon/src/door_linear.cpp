@@ -94,15 +94,23 @@ void batch_product(Args& a) {
   multiply_batch(ta, tb, batch, m, n, k, x, share_a, w, share_b, a.floats("y", a.count({batch, m, n})));
 }
 
-// (transposed, k, n, weight) → the weight in bfloat16, packed; undefined where there is no such product
-void pack_weight(Args& a) {
-  const bool transposed = a.flag("transposed");
-  const i64 k = a.size("k"), n = a.size("n");
-  std::unique_ptr<Packed> packed(pack(transposed, k, n, a.floats("weight", a.count({k, n}))));
-  if (packed) give_packed(a, std::move(packed));
+// (bf16, k, n) → the floats that such a weight takes when packed; 0 where there is no such product
+void size_of_packed(Args& a) {
+  const bool bf16 = a.flag("bf16");
+  const i64 k = a.size("k");
+  a.give(static_cast<double>(packed_size(bf16, k, a.size("n"))));
 }
 
-// (transposed, k, n, packed, weight): writes the rounded values
+// (bf16, transposed, k, n, weight, room) → the weight, packed into `room`, which the caller keeps as long as it is used
+void pack_weight(Args& a) {
+  const bool bf16 = a.flag("bf16"), transposed = a.flag("transposed");
+  const i64 k = a.size("k"), n = a.size("n"), size = packed_size(bf16, k, n);
+  if (size == 0) a.refuse("weight must be one that can be packed");
+  const float* weight = a.floats("weight", a.count({k, n}));
+  give_packed(a, std::unique_ptr<Packed>(pack(bf16, transposed, k, n, weight, a.floats("room", size))));
+}
+
+// (transposed, k, n, packed, weight): writes its values
 void unpack_weight(Args& a) {
   const bool transposed = a.flag("transposed");
   const i64 k = a.size("k"), n = a.size("n");
@@ -111,7 +119,7 @@ void unpack_weight(Args& a) {
   packed->unpack(transposed, a.floats("weight", a.count({k, n})));
 }
 
-// (packed): gives its memory back at once
+// (packed): ends its use of its room
 void release_packed(Args& a) { drop_packed(a); }
 
 }  // namespace
@@ -123,6 +131,7 @@ const Door linear_doors[] = {
     {"lowRank", low_rank_forward},
     {"lowRankGradient", low_rank_backward},
     {"batchProduct", batch_product},
+    {"packedSize", size_of_packed},
     {"pack", pack_weight},
     {"unpack", unpack_weight},
     {"release", release_packed, false},

@@ -15,20 +15,22 @@ void gemm_here(bool ta, bool tb, i64 m, i64 n, i64 k, float alpha, const float* 
 // Whether nothing is to be multiplied (an empty result, or an empty sum: then C becomes beta·C).
 bool empty_product(i64 m, i64 n, i64 k, float beta, float* c, i64 ldc);
 
-// A frozen matrix rounded to bfloat16, k×n, in the order that the library prefers.
+// A frozen matrix, k×n, in the order that the library prefers: in float32, or rounded to bfloat16.
 class Packed {
  public:
   virtual ~Packed() = default;
-  // c[m, n] = a[m, k]·W with a rounded to bfloat16 and sums in float32, on all threads.
-  virtual void multiply(const float* a, float* c, i64 m) = 0;
-  // The rounded values as a plain matrix, k×n, or n×k when `transposed`.
+  // c[m, n] = a[m, k]·W, or c + that when `onto`, on all threads; sums in float32, `a` rounded as W is.
+  virtual void multiply(const float* a, bool onto, float* c, i64 m) = 0;
+  // The values as a plain matrix, k×n, or n×k when `transposed`.
   virtual void unpack(bool transposed, float* w) = 0;
-  virtual i64 bytes() const = 0;
   i64 k = 0, n = 0;
 };
 
-// Rounds and packs op(W); null where the library or the machine has no such product.
-Packed* pack(bool transposed, i64 k, i64 n, const float* w);
+// The floats that a packed matrix takes; 0 where the library or the machine has no such product, or no order of its own for it.
+i64 packed_size(bool bf16, i64 k, i64 n);
+
+// Packs op(W) into `room`, which must hold packed_size(…) > 0 floats and outlive the result.
+Packed* pack(bool bf16, bool transposed, i64 k, i64 n, const float* w, float* room);
 
 bool bf16_products();
 std::string gemm_library();

@@ -20,56 +20,88 @@ dnnl::engine& engine() {
   return one;
 }
 
+dnnl::stream& stream() {
+  static dnnl::stream one(engine());
+  return one;
+}
+
 memory plain(const memory::desc& desc, const float* data) { return memory(desc, engine(), const_cast<float*>(data)); }
 
 void convert(memory from, memory to) {
-  dnnl::stream stream(engine());
-  dnnl::reorder(from, to).execute(stream, from, to);
-  stream.wait();
+  dnnl::reorder(from, to).execute(stream(), from, to);
+  stream().wait();
 }
 
-// A packed weight with one matmul primitive for each number of rows met (they are few: full and last batches).
+// One kind of product by a packed weight, with its operands: making them anew takes about as long as a small product.
+struct Product {
+  dnnl::matmul primitive;
+  memory rows, result;
+  std::unordered_map<int, memory> operands;
+
+  Product(const dnnl::matmul::primitive_desc& kind, const memory& weights)
+      : primitive(kind), rows(kind.src_desc(), engine(), nullptr), result(kind.dst_desc(), engine(), nullptr), operands{{DNNL_ARG_SRC, rows}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, result}} {}
+
+  void execute(const void* a, float* c) {
+    rows.set_data_handle(const_cast<void*>(a));
+    result.set_data_handle(c);
+    primitive.execute(stream(), operands);
+    stream().wait();
+  }
+};
+
+dnnl::matmul::primitive_desc describe(i64 m, i64 k, i64 n, Type type, const memory::desc& order, bool onto = false) {
+  const memory::desc a({m, k}, type, Tag::ab), c({m, n}, Type::f32, Tag::ab);
+  dnnl::primitive_attr attributes;
+  if (onto) {
+    dnnl::post_ops sum;
+    sum.append_sum(1);
+    attributes.set_post_ops(sum);
+  }
+  return dnnl::matmul::primitive_desc(dnnl::matmul::desc(a, order, c), attributes, engine());
+}
+
+// The order in which the library wants a frozen matrix; throws where there is no such product.
+memory::desc packed_order(bool bf16, i64 k, i64 n) {
+  const i64 typical_rows = 2048;
+  const Type type = bf16 ? Type::bf16 : Type::f32;
+  return describe(typical_rows, k, n, type, memory::desc({k, n}, type, Tag::any)).weights_desc();
+}
+
+// A packed weight and each kind of product that it met (they are few: full and last batches, with and without a sum).
 class PackedMatmul final : public Packed {
  public:
-  PackedMatmul(bool transposed, i64 k_, i64 n_, const float* w, const memory::desc& order) : weights(order, engine()) {
+  PackedMatmul(bool transposed, i64 k_, i64 n_, const float* w, const memory::desc& order, float* room) : weights(order, engine(), room) {
     k = k_;
     n = n_;
     convert(plain(matrix(transposed), w), weights);
   }
 
-  void multiply(const float* a, float* c, i64 m) override {
+  void multiply(const float* a, bool onto, float* c, i64 m) override {
     if (m == 0) return;  // the library divides by the number of rows
-    const memory::desc rows({m, k}, Type::bf16, Tag::ab);
-    memory rounded(rows, engine(), scratch((m * k + 1) / 2));
+    if (type() == Type::f32) return product_of(m, onto).execute(a, c);
+    memory rounded(memory::desc({m, k}, type(), Tag::ab), engine(), scratch((m * k + 1) / 2));
     convert(plain(memory::desc({m, k}, Type::f32, Tag::ab), a), rounded);
-    memory target = plain(memory::desc({m, n}, Type::f32, Tag::ab), c);
-    dnnl::stream stream(engine());
-    for_rows(m).execute(stream, {{DNNL_ARG_SRC, rounded}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, target}});
-    stream.wait();
+    product_of(m, onto).execute(rounded.get_data_handle(), c);
   }
 
   void unpack(bool transposed, float* w) override { convert(weights, plain(matrix(transposed), w)); }
 
-  i64 bytes() const override { return static_cast<i64>(weights.get_desc().get_size()); }
-
-  static dnnl::matmul::primitive_desc describe(i64 m, i64 k, i64 n, const memory::desc& order) {
-    const memory::desc a({m, k}, Type::bf16, Tag::ab), c({m, n}, Type::f32, Tag::ab);
-    return dnnl::matmul::primitive_desc(dnnl::matmul::desc(a, order, c), engine());
-  }
-
  private:
   memory::desc matrix(bool transposed) const { return memory::desc({k, n}, Type::f32, transposed ? Tag::ba : Tag::ab); }
 
-  dnnl::matmul& for_rows(i64 m) {
-    auto found = products.find(m);
+  Type type() const { return weights.get_desc().data_type(); }
+
+  Product& product_of(i64 m, bool onto) {
+    const i64 kind = 2 * m + onto;
+    auto found = products.find(kind);
     if (found != products.end()) return found->second;
     if (products.size() >= 64) products.clear();
-    // the packed order is prescribed: all row counts use the same copy
-    return products.emplace(m, dnnl::matmul(describe(m, k, n, weights.get_desc()))).first->second;
+    // the packed order is prescribed: all products use the same copy
+    return products.emplace(kind, Product(describe(m, k, n, type(), weights.get_desc(), onto), weights)).first->second;
   }
 
   memory weights;
-  std::unordered_map<i64, dnnl::matmul> products;
+  std::unordered_map<i64, Product> products;
 };
 
 }  // namespace
@@ -84,16 +116,18 @@ void gemm_here(bool ta, bool tb, i64 m, i64 n, i64 k, float alpha, const float* 
   gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);  // oneDNN keeps to one thread inside a parallel region
 }
 
-Packed* pack(bool transposed, i64 k, i64 n, const float* w) {
-  if (k == 0 || n == 0) return nullptr;
+i64 packed_size(bool bf16, i64 k, i64 n) {
+  if (k == 0 || n == 0) return 0;
   try {
-    const i64 typical_rows = 2048;
-    const memory::desc any({k, n}, Type::bf16, Tag::any);
-    return new PackedMatmul(transposed, k, n, w, PackedMatmul::describe(typical_rows, k, n, any).weights_desc());
+    const memory::desc order = packed_order(bf16, k, n);
+    const bool own = bf16 || order.data.format_desc.blocking.inner_nblks > 0;
+    return own ? static_cast<i64>(order.get_size() + sizeof(float) - 1) / static_cast<i64>(sizeof(float)) : 0;
   } catch (const dnnl::error&) {
-    return nullptr;  // this machine has no such product: the plain one serves
+    return 0;  // this machine has no such product: the plain one serves
   }
 }
+
+Packed* pack(bool bf16, bool transposed, i64 k, i64 n, const float* w, float* room) { return new PackedMatmul(transposed, k, n, w, packed_order(bf16, k, n), room); }
 
 bool bf16_products() {
 #if defined(__x86_64__)

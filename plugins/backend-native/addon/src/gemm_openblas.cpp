@@ -29,7 +29,8 @@ void gemm(bool ta, bool tb, i64 m, i64 n, i64 k, float alpha, const float* a, i6
   });
 }
 
-Packed* pack(bool, i64, i64, const float*) { return nullptr; }
+i64 packed_size(bool, i64, i64) { return 0; }
+Packed* pack(bool, bool, i64, i64, const float*, float*) { return nullptr; }
 
 bool bf16_products() { return false; }
 std::string gemm_library() { return openblas_get_config(); }

@@ -51,8 +51,11 @@ i64 padded(i64 rank) { return (rank + WIDEST - 1) / WIDEST * WIDEST; }
 // out [n, padded(rank)] = a matrix with these strides, zeros behind its columns
 void pad_columns(const float* from, i64 row, i64 column, float* out, i64 n, i64 rank) {
   const i64 ld = padded(rank);
-  for (i64 i = 0; i < n; ++i)
-    for (i64 j = 0; j < ld; ++j) out[i * ld + j] = j < rank ? from[i * row + j * column] : 0.f;
+  for (i64 i = 0; i < n; ++i, out += ld) {
+    const float* entry = from + i * row;
+    for (i64 j = 0; j < rank; ++j, entry += column) out[j] = *entry;
+    std::memset(out + rank, 0, static_cast<std::size_t>(ld - rank) * sizeof(float));
+  }
 }
 
 // Calls f(row, count) on blocks of rows, whose operands stay in a core's caches from one small product to the next.
@@ -70,15 +73,13 @@ void linear(Activation kind, const float* x, const Weight& w, const float* bias,
   const i64 finishing = bias || kind != Activation::identity || pre ? d_out : 0;
   const auto epilogue = [&](i64 begin, i64 end) { kernels().epilogue(kind, bias, product + begin * d_out, y + begin * d_out, end - begin, d_out); };
   if (!w.packed) return by_weight(x, w.data, w.transposed, 0, product, rows, d_in, d_out, finishing, epilogue);
-  w.packed->multiply(x, product, rows);
+  w.packed->multiply(x, false, product, rows);
   if (finishing) base::parallel(rows, finishing, epilogue);
 }
 
 void linear_input_gradient(const float* dy, const Weight& w, bool onto, float* dx, i64 rows, i64 d_in, i64 d_out) {
   if (!w.packed) return by_weight(dy, w.data, !w.transposed, onto ? 1.f : 0.f, dx, rows, d_out, d_in, 0, [](i64, i64) {});
-  float* product = onto ? scratch(rows * d_in, 1) : dx;
-  w.packed->multiply(dy, product, rows);
-  if (onto) kernels().accumulate(dx, product, rows * d_in);
+  w.packed->multiply(dy, onto, dx, rows);
 }
 
 void linear_weight_gradient(const float* x, const float* dy, bool transposed, float* dw, i64 rows, i64 d_in, i64 d_out) {

@@ -6,7 +6,6 @@
 #include "cpu.h"
 #include "door.h"
 #include "gemm.h"
-#include "packed_handle.h"
 #include "threads.h"
 
 namespace deft {
@@ -34,7 +33,7 @@ void put_number(napi_env env, napi_value object, const char* key, double number)
   napi_set_named_property(env, object, key, value);
 }
 
-// () → { isa, available, library, threads, bf16, packedBytes }
+// () → { isa, available, library, threads, bf16 }
 void describe(Args& a) {
   napi_create_object(a.env, &a.result);
   put_text(a.env, a.result, "isa", kernels().name);
@@ -42,7 +41,6 @@ void describe(Args& a) {
   put_text(a.env, a.result, "library", gemm_library());
   put_number(a.env, a.result, "threads", thread_count());
   put_number(a.env, a.result, "bf16", bf16_products() ? 1 : 0);
-  put_number(a.env, a.result, "packedBytes", static_cast<double>(packed_bytes()));
 }
 
 void free_buffer(napi_env, void* data, void*) { std::free(data); }

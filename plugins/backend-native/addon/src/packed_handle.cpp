@@ -4,26 +4,15 @@ namespace deft {
 
 namespace {
 const napi_type_tag TAG = {0x8f1d0c5a2b7e4961, 0xa3c49d1175e0b826};
-i64 held_bytes = 0;
 
 struct Handle {
   std::unique_ptr<Packed> packed;
-
-  void drop() {
-    if (packed) held_bytes -= packed->bytes();
-    packed.reset();
-  }
 };
 
-void finalize(napi_env, void* data, void*) {
-  Handle* handle = static_cast<Handle*>(data);
-  handle->drop();
-  delete handle;
-}
+void finalize(napi_env, void* data, void*) { delete static_cast<Handle*>(data); }
 }  // namespace
 
 void give_packed(Args& a, std::unique_ptr<Packed> packed) {
-  held_bytes += packed->bytes();
   Handle* handle = new Handle{std::move(packed)};
   if (napi_create_external(a.env, handle, finalize, nullptr, &a.result) != napi_ok) {
     finalize(a.env, handle, nullptr);
@@ -42,9 +31,7 @@ Packed* packed_argument(Args& a, i64 k, i64 n) {
 
 void drop_packed(Args& a) {
   Handle* handle = static_cast<Handle*>(a.external_or_null("packed", TAG));
-  if (handle) handle->drop();
+  if (handle) handle->packed.reset();
 }
-
-i64 packed_bytes() { return held_bytes; }
 
 }  // namespace deft

@@ -1,4 +1,4 @@
-// Packed weights as JavaScript values: tagged externals that free their memory on release or with the garbage collector.
+// Packed weights as JavaScript values: tagged externals that end on release or with the garbage collector; their memory is the caller's.
 #pragma once
 #include <memory>
 
@@ -11,6 +11,5 @@ void give_packed(Args& a, std::unique_ptr<Packed> packed);
 // The packed k×n matrix of the next argument, or null.
 Packed* packed_argument(Args& a, i64 k, i64 n);
 void drop_packed(Args& a);
-i64 packed_bytes();
 
 }  // namespace deft

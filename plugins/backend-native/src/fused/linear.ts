@@ -7,7 +7,7 @@ export const linear: FusedKernel<"DeftLinear"> = (backend, inputs, { activation,
   const weight = required(inputs, "weight", "linear");
   const [rows, dIn] = asMatrix(x);
   const dOut = weight.shape[transposed ? 0 : 1] ?? 0;
-  const operand = backend.weight(weight, { direction: "forward", transposed, frozen, dIn, dOut });
+  const operand = backend.weight(weight, { direction: "forward", transposed, frozen, dIn, dOut, rows });
   const shape = [...x.shape.slice(0, -1), dOut];
   const [y, yValues] = backend.make(shape);
   const [pre, preValues] = savePre ? backend.make(shape) : [undefined, null];
@@ -22,7 +22,7 @@ export const linearInputGradient: FusedKernel<"DeftLinearInputGradient"> = (back
   const weight = required(inputs, "weight", "linear gradient");
   const [rows, dOut] = asMatrix(dy);
   const dIn = weight.shape[transposed ? 1 : 0] ?? 0;
-  const operand = backend.weight(weight, { direction: "backward", transposed, frozen, dIn, dOut });
+  const operand = backend.weight(weight, { direction: "backward", transposed, frozen, dIn, dOut, rows });
   const { sum } = inputs;
   const [dx, values] = sum === undefined ? backend.make([...dy.shape.slice(0, -1), dIn]) : backend.continued(sum);
   backend.addon.linearInputGradient(transposed, sum !== undefined, rows, dIn, dOut, backend.floats(dy), ...operand, values);

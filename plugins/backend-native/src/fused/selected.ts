@@ -9,7 +9,7 @@ export const selectedLinear: FusedKernel<"DeftSelectedLinear"> = (backend, input
   const { bias } = inputs;
   const [rows, dIn] = asMatrix(x);
   const dOut = weight.shape[0] ?? 0;
-  const operand = backend.weight(weight, { direction: "forward", transposed: true, frozen, dIn, dOut });
+  const operand = backend.weight(weight, { direction: "forward", transposed: true, frozen, dIn, dOut, rows, rowwise: true });
   const [y, yValues] = backend.make([...x.shape.slice(0, -1), dOut]);
   backend.addon.selectedLinear(breakEven, threshold, rows, dIn, dOut, backend.floats(x), ...operand, backend.floats(select), bias ? backend.floats(bias) : null, yValues, decision);
   onDecision?.(decided());

@@ -1,0 +1,147 @@
+import { add, linear, mul, read, scope, sparseLinear, sum, tensor, tf, valueAndGradients, Variable } from "@deft-js/tensor";
+import { beforeEach, describe, expect, test } from "vitest";
+import { loadAddon } from "../src/addon.ts";
+import { nativeStatus } from "../src/index.ts";
+import { error, numbers, start } from "./native.ts";
+import { product } from "./reference.ts";
+
+const packs = nativeStatus().built && loadAddon().packedSize(false, 64, 64) > 0;
+if (!packs) console.warn("native back-end: the matrix library packs no float32 weights on this machine; their tests are skipped.");
+
+const [IN, OUT] = [64, 128];
+const BYTES = 4 * IN * OUT;
+
+interface Held {
+  readonly packed: number;
+  readonly live: number;
+}
+const held = (): Held => ({ packed: nativeStatus().packedBytes ?? NaN, live: nativeStatus().pool?.live ?? NaN });
+const more = ({ packed, live }: Held, forms: number, arrays: number): Held => ({ packed: packed + forms * BYTES, live: live + arrays * BYTES });
+
+/** A frozen weight in the pool's memory. */
+const frozen = (values: Float32Array, shape: readonly number[] = [IN, OUT]): Variable => new Variable("w", tf.add(tensor(values, shape), 0), { trainable: false });
+const forward = (weight: Variable, x: Float32Array, options = {}): Float32Array => scope(() => read(linear(tensor(x, [x.length / IN, IN]), weight.value, { frozen: true, ...options })));
+/** dx of Σ dy·(x·W), with as many products that add to it. */
+function gradient(weight: Variable, dy: Float32Array, times = 1): Float32Array {
+  const rows = dy.length / OUT;
+  const x = new Variable("x", tensor(numbers(rows * IN), [rows, IN]));
+  const result = scope(() => {
+    const up = tensor(dy, [rows, OUT]);
+    const all = (): tf.Tensor => Array.from({ length: times }, () => sum(mul(linear(x.value, weight.value, { frozen: true }), up))).reduce((a, b) => add(a, b));
+    return read(valueAndGradients(all, [x]).gradients.get("x") as tf.Tensor);
+  });
+  x.dispose();
+  return result;
+}
+
+describe.skipIf(!packs)("frozen weights packed in float32", () => {
+  beforeEach(() => start());
+
+  test.each([[1, 16, 64], [3, 64, 16], [17, 33, 9], [130, 48, 192], [1, 5, 7]] as const)("y and dx are those of the plain weight, %i × %i → %i", (rows, dIn, dOut) => {
+    for (const transposed of [false, true]) {
+      const [x, w, dy] = [numbers(rows * dIn), numbers(dIn * dOut, 2), numbers(rows * dOut, 3)];
+      const weight = frozen(w, transposed ? [dOut, dIn] : [dIn, dOut]);
+      const input = new Variable("x", tensor(x, [rows, dIn]));
+      scope(() => {
+        const bias = numbers(dOut, 4);
+        const y = read(linear(input.value, weight.value, { transposed, frozen: true, bias: tensor(bias, [dOut]) }));
+        const expected = product(x, w, rows, dOut, dIn, false, transposed).map((value, i) => value + (bias[i % dOut] as number));
+        expect(error(y, expected)).toBeLessThan(1e-6);
+        const { gradients } = valueAndGradients(() => sum(mul(linear(input.value, weight.value, { transposed, frozen: true }), tensor(dy, [rows, dOut]))), [input]);
+        expect(error(read(gradients.get("x") as tf.Tensor), product(dy, w, rows, dIn, dOut, false, !transposed))).toBeLessThan(1e-6);
+      });
+      weight.dispose();
+      input.dispose();
+    }
+  });
+
+  test("a gradient that is added to another is their sum", () => {
+    const [w, dy] = [numbers(IN * OUT, 2), numbers(3 * OUT, 3)];
+    const weight = frozen(w);
+    const expected = product(dy, w, 3, IN, OUT, false, true).map((value) => 3 * value);
+    expect(error(gradient(weight, dy, 3), expected)).toBeLessThan(1e-6);
+    weight.dispose();
+  });
+
+  test("the packed weight stands in the plain one's place, which comes back with every bit when something reads it", () => {
+    const before = held();
+    const w = numbers(IN * OUT, 5);
+    const weight = frozen(w);
+    const [x, dy] = [numbers(4 * IN), numbers(4 * OUT, 6)];
+    const y = forward(weight, x);
+    expect(held()).toEqual(more(before, 1, 1));
+    const dx = gradient(weight, dy);
+    expect(held()).toEqual(more(before, 2, 2));
+    expect(weight.data()).toEqual(w);
+    expect(held()).toEqual(more(before, 2, 2));
+    scope(() => {
+      expect(read(tf.transpose(weight.value))).toEqual(read(tf.transpose(tensor(w, [IN, OUT]))));
+    });
+    expect(held()).toEqual(more(before, 2, 3));
+    expect([forward(weight, x), gradient(weight, dy)]).toEqual([y, dx]);
+    weight.dispose();
+    expect(held()).toEqual(before);
+  });
+
+  test("beyond packLimit weights stay plain, and what was packed before comes back", async () => {
+    await start({ packLimit: BYTES });
+    const before = held();
+    const [w, x, dy] = [numbers(IN * OUT, 5), numbers(4 * IN), numbers(4 * OUT, 6)];
+    const [first, second] = [frozen(w), frozen(w)];
+    const y = forward(first, x);
+    expect(held()).toEqual(more(before, 1, 2));
+    expect(error(forward(second, x), y)).toBeLessThan(1e-6);
+    expect(held()).toEqual(more(before, 1, 2));
+    expect(error(gradient(first, dy), product(dy, w, 4, IN, OUT, false, true))).toBeLessThan(1e-6);
+    expect(held()).toEqual(more(before, 1, 3));
+    first.dispose();
+    forward(second, x);
+    second.dispose();
+    expect(held()).toEqual(before);
+  });
+
+  test("a trainable weight, and a large one under many rows, stay plain", () => {
+    const before = held();
+    scope(() => {
+      read(linear(tensor(numbers(IN), [1, IN]), tensor(numbers(IN * OUT), [IN, OUT])));
+    });
+    const large = frozen(new Float32Array(1024 * 1024), [1024, 1024]);
+    scope(() => {
+      read(linear(tf.zeros([1025, 1024]), large.value, { frozen: true }));
+      expect(held().packed).toBe(before.packed);
+      read(linear(tf.zeros([1024, 1024]), large.value, { frozen: true }));
+      expect(held().packed).toBe(before.packed + 4 * 1024 * 1024);
+    });
+    large.dispose();
+    expect(held()).toEqual(before);
+  });
+
+  test("a variable that is set anew is packed anew", () => {
+    const [w, next, x] = [numbers(IN * OUT, 5), numbers(IN * OUT, 7), numbers(2 * IN)];
+    const weight = frozen(w);
+    forward(weight, x);
+    weight.assign(tensor(next, [IN, OUT]));
+    expect(error(forward(weight, x), product(x, next, 2, OUT, IN))).toBeLessThan(1e-6);
+    weight.dispose();
+  });
+
+  test("a product that may skip takes its dense way by the packed weight and keeps the plain one", () => {
+    const before = held();
+    const [w, x] = [numbers(IN * OUT, 5), numbers(2 * IN)];
+    const weight = frozen(w);
+    const skipping = (breakEven: number): Float32Array => scope(() => read(sparseLinear(tensor(x, [2, IN]), weight.value, { frozen: true, breakEven })));
+    const dense = skipping(0);
+    expect(held()).toEqual(more(before, 1, 2));
+    expect(dense).toEqual(forward(weight, x));
+    expect(error(skipping(1), dense)).toBeLessThan(1e-6);
+    weight.dispose();
+    expect(held()).toEqual(before);
+  });
+
+  test("room of another size is refused", () => {
+    const addon = loadAddon();
+    expect(() => addon.pack(false, false, IN, OUT, numbers(IN * OUT), new Float32Array(7))).toThrow(/pack: room must/);
+    expect(() => addon.pack(false, false, 0, OUT, new Float32Array(0), new Float32Array(0))).toThrow("pack: weight must be one that can be packed");
+    expect(addon.packedSize(false, 0, OUT)).toBe(0);
+  });
+});
