@@ -8,8 +8,8 @@ import type { QuantizedMatrix } from "./quantized-matrix.ts";
  * in the order given. All tensors are float32 unless said. `rows` stands for any leading dimensions.
  */
 export interface KernelTable {
-  /** y = f(x·W + b). In: x [rows, dIn], weight [dIn, dOut] ([dOut, dIn] when `transposed`), bias? [dOut]. Out: y, and the pre-activation when `savePre`. */
-  DeftLinear: { activation: ActivationKind | "identity"; transposed: boolean; frozen: boolean; savePre: boolean };
+  /** y = f(x·W + b). In: x [rows, dIn], weight [dIn, dOut] ([dOut, dIn] when `transposed`), bias? [dOut]. Out: y, and what `save` names: x·W + b, or f′ there. */
+  DeftLinear: { activation: ActivationKind | "identity"; transposed: boolean; frozen: boolean; save?: "pre" | "slope" | undefined };
   /** dx = sum + dy·Wᵀ. In: dy [rows, dOut], weight, sum? [rows, dIn] (absent = 0; its memory may become dx's). Out: dx [rows, dIn]. `frozen`: the weight never changes, so it may be packed once. */
   DeftLinearInputGradient: { transposed: boolean; frozen: boolean };
   /** dW = xᵀ·dy. In: x [rows, dIn], dy [rows, dOut]. Out: dW [dIn, dOut] ([dOut, dIn] when `transposed`). */
@@ -38,7 +38,8 @@ export interface KernelTable {
   /** y = f(x). In: x. Out: y. */
   DeftActivation: { kind: ActivationKind };
   /**
-   * dx = (dy + Σ density)·f′(x). In: y (the output) for relu, tanh and sigmoid, x (the pre-activation) for the others, dy? (absent = 0; its memory may become dx's),
+   * dx = (dy + Σ density)·f′. In: y (the output) for relu, tanh and sigmoid, x (the pre-activation) for the others, or the slope f′ where the back-end's DeftLinear left it
+   * (and y beside it where there is a density); dy? (absent = 0; its memory may become dx's),
    * weights? [batch, seq] and dp? [batch] (see DeftDensityPenalty: the penalty's weights and the gradient by it).
    * With `epsilon`: adds dp[b]·weights[b,s]·2yε/(y²+ε)² to dy first, and writes the penalty into penalty? [batch]. Out: dx.
    */

@@ -33,14 +33,14 @@ function linearTable(): void {
     const [x, w, b, y, pre, dx] = [fill(rows * dIn), fill(dIn * dOut), fill(dOut), fill(rows * dOut), fill(rows * dOut), fill(rows * dIn)];
     const flops = 2e-6 * rows * dIn * dOut;
     const library = flops / best(() => addon.batchProduct(false, false, 1, rows, dOut, dIn, false, false, x, w, y));
-    const plain = flops / best(() => addon.linear(0, false, rows, dIn, dOut, x, w, null, b, y, null));
-    const gelu = flops / best(() => addon.linear(2, false, rows, dIn, dOut, x, w, null, b, y, pre));
+    const plain = flops / best(() => addon.linear(0, false, rows, dIn, dOut, x, w, null, b, y, null, false));
+    const gelu = flops / best(() => addon.linear(2, false, rows, dIn, dOut, x, w, null, b, y, pre, false));
     const back = flops / best(() => addon.linearInputGradient(false, false, rows, dIn, dOut, y, w, null, dx));
     const [packed, rounded] = [false, true].map((bf16) => {
       const size = addon.packedSize(bf16, dIn, dOut);
       const room = new Float32Array(size);
       const weight = size === 0 ? null : addon.pack(bf16, false, dIn, dOut, w, room);
-      return weight === null ? NaN : flops / best(() => addon.linear(0, false, rows, dIn, dOut, x, null, weight, b, y, null));
+      return weight === null ? NaN : flops / best(() => addon.linear(0, false, rows, dIn, dOut, x, null, weight, b, y, null, false));
     }) as [number, number];
     console.log(`${rows} × ${dIn} → ${dOut}`.padEnd(30), ...[library, plain, gelu, back, packed, rounded].map((v) => v.toFixed(0).padStart(7)), `  ${(plain / library).toFixed(2)} ${(gelu / library).toFixed(2)}`);
   }
@@ -57,9 +57,11 @@ function otherTable(): void {
   report("add 2048 × 1024", 12 * n, () => addon.binary(0, 1, 1, 1, n, 0, 0, 0, 1, 0, 0, 0, 1, n, n, a, b, c));
   for (const [kind, name] of [[1, "relu"], [2, "gelu"], [3, "gelu_new"], [4, "silu"]] as const) {
     report(name, 8 * n, () => addon.activation(kind, n, a, c));
-    report(`${name} gradient with density and its value`, 12 * n, () => addon.activationGradient(kind, 1e-7, 2048, 1024, kind === 1 ? null : a, b, c, rows, 16, examples, d, penalty));
-    report(`${name} gradient with density`, 12 * n, () => addon.activationGradient(kind, 1e-7, 2048, 1024, kind === 1 ? null : a, b, c, rows, 16, examples, d, null));
-    report(`${name} gradient`, 12 * n, () => addon.activationGradient(kind, 0, 2048, 1024, kind === 1 ? null : a, b, c, null, 0, null, d, null));
+    report(`${name} gradient with density and its value`, 12 * n, () => addon.activationGradient(kind, 1e-7, 2048, 1024, kind === 1 ? null : a, b, null, c, rows, 16, examples, d, penalty));
+    report(`${name} gradient with density`, 12 * n, () => addon.activationGradient(kind, 1e-7, 2048, 1024, kind === 1 ? null : a, b, null, c, rows, 16, examples, d, null));
+    report(`${name} gradient`, 12 * n, () => addon.activationGradient(kind, 0, 2048, 1024, kind === 1 ? null : a, b, null, c, null, 0, null, d, null));
+    report(`${name} gradient with density by the slope`, 16 * n, () => addon.activationGradient(kind, 1e-7, 2048, 1024, null, b, a, c, rows, 16, examples, d, null));
+    report(`${name} gradient by the slope`, 12 * n, () => addon.activationGradient(kind, 0, 2048, 1024, null, null, a, c, null, 0, null, d, null));
   }
   report("density", 4 * n, () => addon.density(1e-7, 16, 128, 1024, a, rows, penalty));
   report("layer norm with residual", 16 * n, () => addon.norm(false, 1e-5, 2048, 1024, a, b, gamma, beta, c, rows, ones, d));

@@ -41,7 +41,7 @@ export interface Addon {
   configure(threads: number, isa: string): void;
   describe(): AddonDescription;
   allocate(bytes: number): ArrayBuffer | undefined;
-  linear(activation: number, transposed: boolean, rows: number, dIn: number, dOut: number, x: Floats, weight: Floats, packed: PackedWeight | null, bias: Floats, y: Floats, pre: Floats): void;
+  linear(activation: number, transposed: boolean, rows: number, dIn: number, dOut: number, x: Floats, weight: Floats, packed: PackedWeight | null, bias: Floats, y: Floats, pre: Floats, slope: boolean): void;
   linearInputGradient(transposed: boolean, onto: boolean, rows: number, dIn: number, dOut: number, dy: Floats, weight: Floats, packed: PackedWeight | null, dx: Floats): void;
   linearWeightGradient(transposed: boolean, rows: number, dIn: number, dOut: number, x: Floats, dy: Floats, dw: Floats): void;
   lowRank(scale: number, rows: number, dIn: number, dOut: number, rank: number, x: Floats, base: Floats, down: Floats, up: Floats, y: Floats, xa: Floats): void;
@@ -56,7 +56,7 @@ export interface Addon {
   selectedLinear(breakEven: number, threshold: number, rows: number, dIn: number, dOut: number, x: Floats, weight: Floats, packed: PackedWeight | null, select: Floats, bias: Floats, y: Floats, decision: Floats): void;
   release(packed: PackedWeight): void;
   activation(kind: number, n: number, x: Floats, y: Floats): void;
-  activationGradient(kind: number, epsilon: number, rows: number, n: number, x: Floats, y: Floats, dy: Floats, weights: Floats, batch: number, dp: Floats, dx: Floats, penalty: Float32Array | null): void;
+  activationGradient(kind: number, epsilon: number, rows: number, n: number, x: Floats, y: Floats, slope: Floats, dy: Floats, weights: Floats, batch: number, dp: Floats, dx: Floats, penalty: Float32Array | null): void;
   density(epsilon: number, batch: number, seq: number, n: number, a: Floats, weights: Floats, p: Floats): void;
   densityGradient(epsilon: number, batch: number, seq: number, n: number, a: Floats, weights: Floats, dy: Floats, da: Floats, penalty: Float32Array | null): void;
   dropout(probability: number, seed: number, n: number, x: Floats, y: Floats): void;

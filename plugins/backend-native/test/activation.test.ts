@@ -44,6 +44,8 @@ describeNative("activation", (isa) => {
       const [dx] = run("DeftActivationGradient", { x: x && [x, shape], y: [y, shape], dy: [dy, shape] }, { kind });
       expect(error(dx as Float32Array, expected)).toBeLessThan(1e-6);
     }
+    const [dx] = run("DeftActivationGradient", { slope: [Float32Array.from(GRID, SLOPE[kind]), [GRID.length]], dy: [dy, [GRID.length]] }, { kind });
+    expect(error(dx as Float32Array, expected)).toBeLessThan(1e-6);
   });
 
   test.each([["gelu", -5.543040752410889, -5.5430402755737305], ["gelu_new", -5.061380863189697, -5.061380386352539]] as const)(
@@ -93,8 +95,11 @@ describeNative("activation", (isa) => {
     for (const withDy of [true, false]) {
       const expected = Float64Array.from(x, (v, i) => ((withDy ? (dy[i] as number) : 0) + (dp[Math.floor(i / n / seq)] as number) * (weights[Math.floor(i / n)] as number) * penalty(VALUE[kind](v))) * SLOPE[kind](v));
       const given = { x: kind === "relu" ? undefined : ([x, shape] as const), y: [y, shape] as const, weights: [weights, [batch, seq]] as const, dp: [dp, [batch]] as const };
-      const [dx] = run("DeftActivationGradient", withDy ? { ...given, dy: [dy, shape] } : given, { kind, epsilon });
-      expect(error(dx as Float32Array, expected)).toBeLessThan(5e-5);
+      const slope = Float32Array.from(x, SLOPE[kind]);
+      for (const from of [given, { ...given, x: undefined, slope: [slope, shape] as const }]) {
+        const [dx] = run("DeftActivationGradient", withDy ? { ...from, dy: [dy, shape] } : from, { kind, epsilon });
+        expect(error(dx as Float32Array, expected)).toBeLessThan(5e-5);
+      }
     }
   });
 

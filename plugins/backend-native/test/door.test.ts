@@ -13,17 +13,17 @@ describe.skipIf(!nativeStatus().built)("the addon's door", () => {
   });
 
   test("sizes and arrays must agree, and the message says which did not", () => {
-    expect(() => addon.linear(0, false, 2, 3, 4, f(5), f(12), null, null, f(8), null)).toThrow("native linear: x must hold 6 values, got 5.");
-    expect(() => addon.linear(0, false, 2, 3, 4, f(6), f(12), null, f(3), f(8), null)).toThrow("native linear: bias must hold 4 values, got 3.");
-    expect(() => addon.linear(9, false, 2, 3, 4, f(6), f(12), null, null, f(8), null)).toThrow("native linear: activation must be a whole number in [0, 6]");
+    expect(() => addon.linear(0, false, 2, 3, 4, f(5), f(12), null, null, f(8), null, false)).toThrow("native linear: x must hold 6 values, got 5.");
+    expect(() => addon.linear(0, false, 2, 3, 4, f(6), f(12), null, f(3), f(8), null, false)).toThrow("native linear: bias must hold 4 values, got 3.");
+    expect(() => addon.linear(9, false, 2, 3, 4, f(6), f(12), null, null, f(8), null, false)).toThrow("native linear: activation must be a whole number in [0, 6]");
   });
 
   test("types are checked", () => {
     const wrong = new Int32Array(6) as unknown as Float32Array;
     expect(() => addon.unary(0, 6, wrong, f(6))).toThrow("native unary: x must be a Float32Array.");
     expect(() => addon.unary(0, 6, null, f(6))).toThrow("native unary: x must be a Float32Array.");
-    expect(() => addon.linear(0, 1 as unknown as boolean, 2, 3, 4, f(6), f(12), null, null, f(8), null)).toThrow("transposed must be true or false");
-    expect(() => addon.linear(0, false, 2, 3, 4, f(6), f(12), {} as never, null, f(8), null)).toThrow("packed must be a packed weight");
+    expect(() => addon.linear(0, 1 as unknown as boolean, 2, 3, 4, f(6), f(12), null, null, f(8), null, false)).toThrow("transposed must be true or false");
+    expect(() => addon.linear(0, false, 2, 3, 4, f(6), f(12), {} as never, null, f(8), null, false)).toThrow("packed must be a packed weight");
     expect(() => addon.softmax(1.5, 3, f(4), f(4))).toThrow("rows must be a whole number");
     expect(() => (addon.unary as () => void)()).toThrow("native unary: op is missing.");
   });

@@ -1,7 +1,7 @@
 import type { ActivationKind } from "@deft-js/tensor";
 import { beforeAll, expect, test } from "vitest";
 import { describeNative, error, numbers, optional, run, start } from "./native.ts";
-import { product, VALUE } from "./reference.ts";
+import { product, SLOPE, VALUE } from "./reference.ts";
 
 // odd sizes, one row, no rows, and enough rows for each thread to take its own product
 const SIZES = [[1, 1, 1], [2, 3, 5], [7, 17, 19], [33, 16, 31], [0, 3, 4], [2100, 24, 9]] as const;
@@ -19,10 +19,13 @@ describeNative("linear", (isa) => {
         for (const bias of [b, undefined]) {
           const pre = plain.map((v, i) => v + (bias === undefined ? 0 : (bias[i % dOut] as number)));
           const inputs = { x: [x, [rows, dIn]], weight: [w, transposed ? [dOut, dIn] : [dIn, dOut]], bias: optional(bias, [dOut]) } as const;
-          for (const savePre of [false, true]) {
-            const [y, saved] = run("DeftLinear", inputs, { activation, transposed, frozen: savePre, savePre });
+          for (const save of [undefined, "pre", "slope"] as const) {
+            if (save === "slope" && activation === "identity") continue;
+            const [y, saved] = run("DeftLinear", inputs, { activation, transposed, frozen: save === "pre", save });
             expect(error(y as Float32Array, pre.map(VALUE[activation]))).toBeLessThan(2e-6);
-            if (savePre) expect(error(saved as Float32Array, pre)).toBeLessThan(1e-6);
+            if (save === "pre") expect(error(saved as Float32Array, pre)).toBeLessThan(1e-6);
+            // the step of relu's slope falls where float32 has it
+            if (save === "slope" && activation !== "identity" && activation !== "relu") expect(error(saved as Float32Array, pre.map(SLOPE[activation]))).toBeLessThan(2e-6);
           }
         }
     }
@@ -45,7 +48,7 @@ describeNative("linear", (isa) => {
   });
 
   test("leading axes are folded and come back", () => {
-    const [y] = run("DeftLinear", { x: [numbers(24), [2, 3, 4]], weight: [numbers(20, 2), [4, 5]] }, { activation: "identity", savePre: false, ...FROZEN });
+    const [y] = run("DeftLinear", { x: [numbers(24), [2, 3, 4]], weight: [numbers(20, 2), [4, 5]] }, { activation: "identity", ...FROZEN });
     expect(error(y as Float32Array, product(numbers(24), numbers(20, 2), 6, 5, 4))).toBeLessThan(1e-6);
   });
 

@@ -12,7 +12,7 @@ const addon = require(process.argv[1]);
 addon.configure(2, "auto");
 const [x, y] = [new Float32Array(256 * 256).fill(0.5), new Float32Array(256 * 256)];
 const end = Date.now() + 1500;
-while (Date.now() < end) addon.linear(0, false, 256, 256, 256, x, x, null, null, y, null);
+while (Date.now() < end) addon.linear(0, false, 256, 256, 256, x, x, null, null, y, null, false);
 console.log(y[0]);
 `;
 

@@ -12,17 +12,21 @@ export function activate(x: Tensor, kind: ActivationKind): Tensor {
   return fused === undefined ? composedActivation(x, kind) : output(fused, 0, "DeftActivation");
 }
 
-/** dx = dy·f′, at y or x as `derivesFromOutput` says; a pending density gradient is taken into the same pass where the back-end has the kernel. */
-export function activationGradient(gradient: Gradient, at: Tensor, kind: ActivationKind): Tensor {
+/** What f′ is taken from: y or x, as `derivesFromOutput` says, or f′ itself where a kernel has left it. */
+export type SlopeSource = { readonly at: Tensor } | { readonly slope: Tensor };
+
+/** dx = dy·f′; a pending density gradient is taken into the same pass where the back-end has the kernel. */
+export function activationGradient(gradient: Gradient, source: SlopeSource, kind: ActivationKind): Tensor {
   const density = gradient.take<DensityGradient>(DENSITY_GRADIENT);
   try {
     const dy = density === undefined ? gradient.value() : gradient.summed;
     const attrs = density === undefined ? { kind } : { kind, epsilon: density.epsilon };
-    const fused = runKernel("DeftActivationGradient", { [derivesFromOutput(kind) ? "y" : "x"]: at, dy, weights: density?.weights, dp: density?.dp, penalty: density?.penalty }, attrs);
+    const from = "slope" in source ? { slope: source.slope, y: density?.values } : { [derivesFromOutput(kind) ? "y" : "x"]: source.at };
+    const fused = runKernel("DeftActivationGradient", { ...from, dy, weights: density?.weights, dp: density?.dp, penalty: density?.penalty }, attrs);
     if (fused !== undefined) return output(fused, 0, "DeftActivationGradient");
     const part = density?.compute();
     const total = part === undefined ? gradient.value() : addTo(dy, part);
-    return tf.mul(total, composedDerivative(at, kind));
+    return tf.mul(total, "slope" in source ? source.slope : composedDerivative(source.at, kind));
   } finally {
     density?.free();
   }
@@ -44,7 +48,7 @@ export function activation(x: Tensor, kind: ActivationKind): Tensor {
       if (derivesFromOutput(kind)) at = y;
       return { output: y, saved: [at], remake: remakeActivation(at, kind) };
     },
-    backward: (dy) => [activationGradient(dy, at, kind)],
+    backward: (dy) => [activationGradient(dy, { at }, kind)],
   });
 }
 

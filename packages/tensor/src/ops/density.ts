@@ -10,6 +10,8 @@ export const DENSITY_GRADIENT = "density";
 export interface DensityGradient extends DeferredGradient {
   readonly kind: typeof DENSITY_GRADIENT;
   readonly epsilon: number;
+  /** a, where it is held: what made it saves too little to make it again. */
+  readonly values: Tensor | undefined;
   /** w, [batch, seq]. */
   readonly weights: Tensor;
   /** The gradient by the penalty, [batch]. */
@@ -85,6 +87,7 @@ function deferred(parts: PenaltyParts & { readonly dp: Tensor; readonly epsilon:
   return {
     kind: DENSITY_GRADIENT,
     epsilon,
+    values: remake === undefined ? a : undefined,
     weights,
     dp,
     penalty,

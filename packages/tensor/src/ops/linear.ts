@@ -2,9 +2,15 @@ import type { ActivationKind } from "../kernels.ts";
 import { output, runKernel } from "../run-kernel.ts";
 import { differentiable, isTracked } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
-import { activate, activationGradient, remakeActivation } from "./activation.ts";
+import { activate, activationGradient, remakeActivation, type SlopeSource } from "./activation.ts";
 import { derivesFromOutput } from "./composed-activation.ts";
 import { addTo } from "./elementwise.ts";
+
+/**
+ * The elements up to which an activation's slope is saved in place of its input: going back then takes no exponentials, but a density loss holds the activation itself, too, which it
+ * would otherwise make again.
+ */
+const SLOPES = 2 ** 22;
 
 /** Options of `linear`. */
 export interface LinearOptions {
@@ -27,20 +33,20 @@ export interface LinearOptions {
 export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): Tensor {
   const { bias, activation, transposed = false, frozen = false } = options;
   const inputs = bias === undefined ? [x, weight] : [x, weight, bias];
-  let at: Tensor | undefined; // where the activation's derivative is taken
+  let source: SlopeSource | undefined;
   return differentiable({
     name: "linear",
     inputs,
     forward: (recording) => {
-      const fromOutput = activation === undefined || derivesFromOutput(activation);
-      const [y, pre] = forward(x, weight, { bias, activation, transposed, frozen }, recording && !fromOutput);
-      if (activation !== undefined) at = fromOutput ? y : pre;
+      const made = forward(x, weight, { bias, activation, transposed, frozen }, recording);
+      source = made.source;
       const needsX = isTracked(weight) ? [x] : [];
       const saved = [...needsX, weight];
-      return activation === undefined || at === undefined ? { output: y, saved } : { output: y, saved: [...saved, at], remake: remakeActivation(at, activation) };
+      if (activation === undefined || source === undefined) return { output: made.y, saved };
+      return "slope" in source ? { output: made.y, saved: [...saved, source.slope] } : { output: made.y, saved: [...saved, source.at], remake: remakeActivation(source.at, activation) };
     },
     backward: (gradient, needs, sumSoFar) => {
-      const dz = activation === undefined || at === undefined ? gradient.value() : activationGradient(gradient, at, activation);
+      const dz = activation === undefined || source === undefined ? gradient.value() : activationGradient(gradient, source, activation);
       return [
         needs[0] === true ? inputGradient(dz, weight, { transposed, frozen, shape: x.shape, sum: sumSoFar(0) }) : undefined,
         needs[1] === true ? weightGradient(x, dz, transposed) : undefined,
@@ -50,13 +56,36 @@ export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): 
   });
 }
 
-function forward(x: Tensor, weight: Tensor, options: LinearOptions, savePre: boolean): [Tensor, Tensor | undefined] {
+interface Forward {
+  readonly y: Tensor;
+  /** Of a layer with an activation, while a gradient is recorded. */
+  readonly source: SlopeSource | undefined;
+}
+
+function forward(x: Tensor, weight: Tensor, options: LinearOptions, recording: boolean): Forward {
   const { bias, activation, transposed = false, frozen = false } = options;
-  const fused = runKernel("DeftLinear", { x, weight, bias }, { activation: activation ?? "identity", transposed, frozen, savePre });
-  if (fused !== undefined) return [output(fused, 0, "DeftLinear"), fused[1]];
+  const dOut = weight.shape[transposed ? 0 : 1] ?? 0;
+  const byOutput = activation === undefined || derivesFromOutput(activation);
+  const save = !recording || byOutput ? undefined : rowsOf(x) * dOut <= SLOPES ? "slope" : "pre";
+  const sourceOf = (y: Tensor, pre: Tensor | undefined): SlopeSource | undefined => {
+    const at = byOutput ? y : pre;
+    return activation === undefined || at === undefined ? undefined : { at };
+  };
+  const fused = runKernel("DeftLinear", { x, weight, bias }, { activation: activation ?? "identity", transposed, frozen, save });
+  if (fused !== undefined) {
+    const y = output(fused, 0, "DeftLinear");
+    return { y, source: save === "slope" ? { slope: output(fused, 1, "DeftLinear") } : sourceOf(y, fused[1]) };
+  }
   const z = product(rows(x), weight, false, transposed);
   const pre = tf.reshape(bias === undefined ? z : tf.add(z, bias), [...x.shape.slice(0, -1), z.shape[1] ?? 0]);
-  return activation === undefined ? [pre, undefined] : [activate(pre, activation), pre];
+  const y = activation === undefined ? pre : activate(pre, activation);
+  return { y, source: sourceOf(y, pre) };
+}
+
+/** The number of vectors along the last axis. */
+function rowsOf(x: Tensor): number {
+  const last = x.shape.at(-1) ?? 1;
+  return last === 0 ? 0 : x.size / last;
 }
 
 interface InputGradientOptions {
@@ -95,8 +124,7 @@ function product(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean)
 
 /** A view as a matrix: all leading axes folded into one. */
 export function rows(x: Tensor): Tensor {
-  const last = x.shape.at(-1) ?? 1;
-  return x.shape.length === 2 ? x : tf.reshape(x, [last === 0 ? 0 : x.size / last, last]);
+  return x.shape.length === 2 ? x : tf.reshape(x, [rowsOf(x), x.shape.at(-1) ?? 1]);
 }
 
 /** Options of `lowRank`. */

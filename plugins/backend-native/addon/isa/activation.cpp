@@ -20,7 +20,8 @@ void map_all(const float* x, float* y, i64 n) {
   parallel_flat(n, [&](i64 begin, i64 end) { map<A>(x, y, begin, end); });
 }
 
-template <class A>
+// Adds the bias to `pre` and makes y = f of that; `pre` then keeps what f was taken of, or f′ there.
+template <class A, bool SLOPE>
 void finish(const float* bias, float* pre, float* y, i64 rows, i64 n) {
   for (i64 r = 0; r < rows; ++r) {
     float* p = pre + r * n;
@@ -36,18 +37,22 @@ void finish(const float* bias, float* pre, float* y, i64 rows, i64 n) {
         ahead(p + i);
         ahead_to_write(o + i);
         vf v = lanes.load(p + i);
-        if (bias) {
-          v += lanes.load(bias + i);
-          lanes.store(p + i, v);
+        if (bias) v += lanes.load(bias + i);
+        if constexpr (SLOPE) {
+          const Jet jet = A::jet(v);
+          lanes.store(p + i, jet.slope);
+          lanes.store(o + i, jet.y);
+        } else {
+          if (bias) lanes.store(p + i, v);
+          lanes.store(o + i, A::value(v));
         }
-        lanes.store(o + i, A::value(v));
       });
     }
   }
 }
 
 struct GradientInput {
-  const float *x, *y, *dy, *weights, *dp;
+  const float *x, *y, *slope, *dy, *weights, *dp;  // x; or y where f′ can be had of it; or f′ itself, and y for the density
   float epsilon;
   float* dx;
   i64 n, seq;    // seq: rows of an example, which has a number in dp
@@ -56,26 +61,47 @@ struct GradientInput {
 
 enum class Density { none, slope, slope_and_sum };
 
-template <class A, bool FROM_OUTPUT>
-Jet jet_at(vf v) {
-  if constexpr (FROM_OUTPUT) {
-    return {v, A::from_output(v)};
-  } else {
-    return A::jet(v);
+// Where y and f′ are taken from.
+template <class A>
+struct ByInput {
+  template <class L>
+  static Jet at(const GradientInput& in, i64 i, bool, L lanes) {
+    ahead(in.x + i);
+    return A::jet(lanes.load(in.x + i));
   }
-}
+};
+template <class A>
+struct ByOutput {
+  template <class L>
+  static Jet at(const GradientInput& in, i64 i, bool, L lanes) {
+    ahead(in.y + i);
+    const vf y = lanes.load(in.y + i);
+    return {y, A::from_output(y)};
+  }
+};
+struct BySlope {
+  template <class L>
+  static Jet at(const GradientInput& in, i64 i, bool wants_y, L lanes) {
+    ahead(in.slope + i);
+    vf y = {};
+    if (wants_y) {
+      ahead(in.y + i);
+      y = lanes.load(in.y + i);
+    }
+    return {y, lanes.load(in.slope + i)};
+  }
+};
 
-template <class A, bool FROM_OUTPUT, Density DENSITY>
+template <class From, Density DENSITY>
 void gradient_rows(const GradientInput& in, i64 begin, i64 end) {
-  const float *from = FROM_OUTPUT ? in.y : in.x, *dy = in.dy, epsilon = normal_epsilon(in.epsilon);
+  const float *dy = in.dy, epsilon = normal_epsilon(in.epsilon);
   float* dx = in.dx;
   for (i64 r = begin; r < end; ++r) {
     const float w = DENSITY != Density::none ? 2.f * epsilon * in.dp[r / in.seq] * in.weights[r] : 0.f;
     vf sum = {};
     each(r * in.n, r * in.n + in.n, [&](i64 i, auto lanes) {
-      ahead(from + i);
       ahead_to_write(dx + i);
-      const Jet jet = jet_at<A, FROM_OUTPUT>(lanes.load(from + i));
+      const Jet jet = From::at(in, i, DENSITY != Density::none, lanes);
       vf g = {};
       if (dy) {
         ahead(dy + i);
@@ -92,14 +118,14 @@ void gradient_rows(const GradientInput& in, i64 begin, i64 end) {
   }
 }
 
-template <class A, bool FROM_OUTPUT>
+template <class From>
 void gradient(const GradientInput& in, i64 rows) {
   if (in.weights) {
     parallel(rows, in.n, [&](i64 begin, i64 end) {
       if (in.sums) {
-        gradient_rows<A, FROM_OUTPUT, Density::slope_and_sum>(in, begin, end);
+        gradient_rows<From, Density::slope_and_sum>(in, begin, end);
       } else {
-        gradient_rows<A, FROM_OUTPUT, Density::slope>(in, begin, end);
+        gradient_rows<From, Density::slope>(in, begin, end);
       }
     });
     return;
@@ -109,22 +135,24 @@ void gradient(const GradientInput& in, i64 rows) {
     GradientInput piece = in;
     piece.x = in.x ? in.x + begin : nullptr;
     piece.y = in.y ? in.y + begin : nullptr;
+    piece.slope = in.slope ? in.slope + begin : nullptr;
     piece.dy = in.dy ? in.dy + begin : nullptr;
     piece.dx = in.dx + begin;
     piece.n = end - begin;
-    gradient_rows<A, FROM_OUTPUT, Density::none>(piece, 0, 1);
+    gradient_rows<From, Density::none>(piece, 0, 1);
   });
 }
 
 void gradient_of(Activation kind, const GradientInput& in, i64 rows) {
+  if (in.slope) return gradient<BySlope>(in, rows);
   switch (kind) {
     case Activation::identity: return;  // refused at the door
-    case Activation::relu: return in.y ? gradient<Relu, true>(in, rows) : gradient<Relu, false>(in, rows);
-    case Activation::gelu: return gradient<Gelu, false>(in, rows);
-    case Activation::gelu_new: return gradient<GeluNew, false>(in, rows);
-    case Activation::silu: return gradient<Silu, false>(in, rows);
-    case Activation::tanh: return in.y ? gradient<Tanh, true>(in, rows) : gradient<Tanh, false>(in, rows);
-    case Activation::sigmoid: return in.y ? gradient<Sigmoid, true>(in, rows) : gradient<Sigmoid, false>(in, rows);
+    case Activation::relu: return in.y ? gradient<ByOutput<Relu>>(in, rows) : gradient<ByInput<Relu>>(in, rows);
+    case Activation::gelu: return gradient<ByInput<Gelu>>(in, rows);
+    case Activation::gelu_new: return gradient<ByInput<GeluNew>>(in, rows);
+    case Activation::silu: return gradient<ByInput<Silu>>(in, rows);
+    case Activation::tanh: return in.y ? gradient<ByOutput<Tanh>>(in, rows) : gradient<ByInput<Tanh>>(in, rows);
+    case Activation::sigmoid: return in.y ? gradient<ByOutput<Sigmoid>>(in, rows) : gradient<ByInput<Sigmoid>>(in, rows);
   }
 }
 
@@ -142,22 +170,26 @@ void activation(Activation kind, const float* x, float* y, i64 n) {
   }
 }
 
-void activation_gradient(Activation kind, const float* x, const float* y, const float* dy, const float* weights, const float* dp, i64 batch, float epsilon, float* dx, float* p, i64 rows, i64 n) {
+void activation_gradient(Activation kind, const float* x, const float* y, const float* slope, const float* dy, const float* weights, const float* dp, i64 batch, float epsilon, float* dx, float* p, i64 rows, i64 n) {
   const i64 seq = batch > 0 ? rows / batch : 0;
-  const GradientInput in{x, y, dy, weights, dp, epsilon, dx, n, seq, p ? row_sums(rows) : nullptr};
+  const GradientInput in{x, y, slope, dy, weights, dp, epsilon, dx, n, seq, p ? row_sums(rows) : nullptr};
   gradient_of(kind, in, rows);
   if (p) sum_rows(in.sums, p, batch, seq);
 }
 
-void epilogue(Activation kind, const float* bias, float* pre, float* y, i64 rows, i64 n) {
+void epilogue(Activation kind, bool slope, const float* bias, float* pre, float* y, i64 rows, i64 n) {
+  const auto by = [&](auto activation) {
+    using A = decltype(activation);
+    return slope ? finish<A, true>(bias, pre, y, rows, n) : finish<A, false>(bias, pre, y, rows, n);
+  };
   switch (kind) {
-    case Activation::identity: return finish<Identity>(bias, pre, y, rows, n);
-    case Activation::relu: return finish<Relu>(bias, pre, y, rows, n);
-    case Activation::gelu: return finish<Gelu>(bias, pre, y, rows, n);
-    case Activation::gelu_new: return finish<GeluNew>(bias, pre, y, rows, n);
-    case Activation::silu: return finish<Silu>(bias, pre, y, rows, n);
-    case Activation::tanh: return finish<Tanh>(bias, pre, y, rows, n);
-    case Activation::sigmoid: return finish<Sigmoid>(bias, pre, y, rows, n);
+    case Activation::identity: return finish<Identity, false>(bias, pre, y, rows, n);
+    case Activation::relu: return by(Relu{});
+    case Activation::gelu: return by(Gelu{});
+    case Activation::gelu_new: return by(GeluNew{});
+    case Activation::silu: return by(Silu{});
+    case Activation::tanh: return by(Tanh{});
+    case Activation::sigmoid: return by(Sigmoid{});
   }
 }
 

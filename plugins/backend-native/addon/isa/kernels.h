@@ -58,8 +58,8 @@ struct Kernels {
   const char* name;
   // activation.cpp
   void (*activation)(Activation, const float* x, float* y, i64 n);
-  void (*activation_gradient)(Activation, const float* x, const float* y, const float* dy, const float* weights, const float* dp, i64 batch, float epsilon, float* dx, float* p, i64 rows, i64 n);  // p [batch]: the penalty, where it is wanted
-  void (*epilogue)(Activation, const float* bias, float* pre, float* y, i64 rows, i64 n);  // one thread; pre += bias, y = f(pre); y may be pre
+  void (*activation_gradient)(Activation, const float* x, const float* y, const float* slope, const float* dy, const float* weights, const float* dp, i64 batch, float epsilon, float* dx, float* p, i64 rows, i64 n);  // p [batch]: the penalty, where it is wanted
+  void (*epilogue)(Activation, bool slope, const float* bias, float* pre, float* y, i64 rows, i64 n);  // one thread; pre += bias, y = f(pre), then with `slope` pre = f′(pre); without, y may be pre
   // density.cpp
   void (*density)(const float* a, const float* weights, float epsilon, float* p, i64 batch, i64 seq, i64 n);
   void (*density_gradient)(const float* a, const float* weights, const float* dy, float epsilon, float* da, float* p, i64 batch, i64 seq, i64 n);

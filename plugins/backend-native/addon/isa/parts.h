@@ -7,8 +7,8 @@ namespace deft {
 namespace DEFT_ISA {
 
 void activation(Activation, const float*, float*, i64);
-void activation_gradient(Activation, const float*, const float*, const float*, const float*, const float*, i64, float, float*, float*, i64, i64);
-void epilogue(Activation, const float*, float*, float*, i64, i64);
+void activation_gradient(Activation, const float*, const float*, const float*, const float*, const float*, const float*, i64, float, float*, float*, i64, i64);
+void epilogue(Activation, bool, const float*, float*, float*, i64, i64);
 void density(const float*, const float*, float, float*, i64, i64, i64);
 void density_gradient(const float*, const float*, const float*, float, float*, float*, i64, i64, i64);
 void norm(bool, const float*, const float*, const float*, const float*, float, float*, float*, float*, float*, i64, i64);

@@ -23,7 +23,7 @@ Weight weight_argument(Args& a, bool transposed, Size plain, Size product) {
   return {data, transposed, packed};
 }
 
-// (activation, transposed, rows, dIn, dOut, x, weight, packed, bias, y, pre)
+// (activation, transposed, rows, dIn, dOut, x, weight, packed, bias, y, pre, slope)
 void linear_forward(Args& a) {
   const Activation kind = activation_of(a);
   const bool transposed = a.flag("transposed");
@@ -33,7 +33,9 @@ void linear_forward(Args& a) {
   const float* bias = a.floats_or_null("bias", d_out);
   float* y = a.floats("y", a.count({rows, d_out}));
   float* pre = a.floats_or_null("pre", a.count({rows, d_out}));
-  linear(kind, x, w, bias, y, pre, rows, d_in, d_out);
+  const bool slope = a.flag("slope");
+  if (slope && !pre && rows * d_out > 0) a.refuse("pre is needed for the slope");
+  linear(kind, x, w, bias, y, pre, slope, rows, d_in, d_out);
 }
 
 // (transposed, onto, rows, dIn, dOut, dy, weight, packed, dx)

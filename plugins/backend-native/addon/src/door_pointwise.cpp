@@ -13,24 +13,26 @@ void activation(Args& a) {
   kernels().activation(kind, x, a.floats("y", n), n);
 }
 
-// (kind, epsilon, rows, n, x, y, dy, weights, batch, dp, dx, penalty)
+// (kind, epsilon, rows, n, x, y, slope, dy, weights, batch, dp, dx, penalty)
 void activation_gradient(Args& a) {
   const auto kind = static_cast<Activation>(a.integer("kind", 1, 6));
   const float epsilon = static_cast<float>(a.number("epsilon"));
   const i64 rows = a.size("rows"), n = a.size("n"), all = a.count({rows, n});
   const float* x = a.floats_or_null("x", all);
   const float* y = a.floats_or_null("y", all);
+  const float* slope = a.floats_or_null("slope", all);
   const float* dy = a.floats_or_null("dy", all);
   const float* weights = a.floats_or_null("weights", rows);
   const i64 batch = a.size("batch");
   const float* dp = a.floats_or_null("dp", batch);
   if (weights && rows > 0 && (!dp || batch == 0 || rows % batch != 0)) a.refuse("dp must hold a number for each of the examples that the rows belong to");
   const bool by_output = kind == Activation::relu || kind == Activation::tanh || kind == Activation::sigmoid;
-  if (all > 0 && !x && !(y && by_output)) a.refuse("x is needed for this activation");
+  if (all > 0 && !x && !slope && !(y && by_output)) a.refuse("x is needed for this activation");
+  if (all > 0 && slope && weights && !y) a.refuse("y is needed beside the slope");
   float* dx = a.floats("dx", all);
   float* penalty = a.floats_or_null("penalty", batch);
   if (rows > 0 && penalty && !weights) a.refuse("a penalty needs weights");
-  kernels().activation_gradient(kind, x, by_output ? y : nullptr, dy, weights, dp, batch, epsilon, dx, penalty, rows, n);
+  kernels().activation_gradient(kind, x, by_output || slope ? y : nullptr, slope, dy, weights, dp, batch, epsilon, dx, penalty, rows, n);
 }
 
 // (epsilon, batch, seq, n, a, weights, p)

@@ -10,8 +10,8 @@ struct Weight {
   Packed* packed;     // of W (forward) or Wᵀ (input gradient); null: use `data`
 };
 
-// y = f(x·W + b); `pre` (may be null) keeps x·W + b.
-void linear(Activation kind, const float* x, const Weight& w, const float* bias, float* y, float* pre, i64 rows, i64 d_in, i64 d_out);
+// y = f(x·W + b); `pre` (may be null without `slope`) keeps x·W + b, or f′ there.
+void linear(Activation kind, const float* x, const Weight& w, const float* bias, float* y, float* pre, bool slope, i64 rows, i64 d_in, i64 d_out);
 // dx = dy·Wᵀ, or dx += dy·Wᵀ when `onto`
 void linear_input_gradient(const float* dy, const Weight& w, bool onto, float* dx, i64 rows, i64 d_in, i64 d_out);
 // dW = xᵀ·dy, in the weight's order

@@ -33,7 +33,7 @@ void quantized_linear(const QuantizedMatrix& w, const float* x, const float* bia
       gemm_here(false, true, rows, n, w.d_in, 1, x, w.d_in, panel, w.d_in, 0, y + o, w.d_out);
     }
   });
-  if (bias) base::parallel(rows, w.d_out, [&](i64 begin, i64 end) { kernels().epilogue(Activation::identity, bias, y + begin * w.d_out, y + begin * w.d_out, end - begin, w.d_out); });
+  if (bias) base::parallel(rows, w.d_out, [&](i64 begin, i64 end) { kernels().epilogue(Activation::identity, false, bias, y + begin * w.d_out, y + begin * w.d_out, end - begin, w.d_out); });
 }
 
 void quantized_input_gradient(const QuantizedMatrix& w, const float* dy, float* dx, i64 rows) {

@@ -23,7 +23,7 @@ double wanted_share(const SelectedLinear& s) {
 }
 
 void multiply_densely(const SelectedLinear& s) {
-  linear(Activation::identity, s.x, s.w, s.bias, s.y, nullptr, s.rows, s.d_in, s.d_out);
+  linear(Activation::identity, s.x, s.w, s.bias, s.y, nullptr, false, s.rows, s.d_in, s.d_out);
   base::parallel_flat(s.rows * s.d_out, [&](i64 begin, i64 end) {
     for (i64 i = begin; i < end; ++i) s.y[i] = std::fabs(s.select[i]) <= s.threshold ? 0.f : s.y[i];
   });

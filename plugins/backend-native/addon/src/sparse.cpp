@@ -57,7 +57,7 @@ void multiply_densely(const SparseLinear& s) {
     });
   }
   const SignalsHeld held;
-  linear(Activation::identity, masked ? masked.get() : s.x, s.w, s.bias, s.y, nullptr, s.rows, s.d_in, s.d_out);
+  linear(Activation::identity, masked ? masked.get() : s.x, s.w, s.bias, s.y, nullptr, false, s.rows, s.d_in, s.d_out);
 }
 
 // Rows [first, first + count) as lists, one for each tile: rows[tile·count + r].

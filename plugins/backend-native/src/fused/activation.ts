@@ -9,15 +9,15 @@ export const activation: FusedKernel<"DeftActivation"> = (backend, inputs, { kin
   return [y];
 };
 
-/** dx = (dy + dp·w·2yε/(y²+ε)²)·f′(x), the density term inside; the penalty beside it. */
+/** dx = (dy + dp·w·2yε/(y²+ε)²)·f′, the density term inside; the penalty beside it. */
 export const activationGradient: FusedKernel<"DeftActivationGradient"> = (backend, inputs, { kind, epsilon }) => {
-  const { x, y, dy, penalty } = inputs;
-  const like = x ?? required(inputs, "y", "activation gradient");
+  const { x, y, slope, dy, penalty } = inputs;
+  const like = x ?? slope ?? required(inputs, "y", "activation gradient");
   const [weights, dp] = epsilon === undefined ? [] : [required(inputs, "weights", "activation gradient"), required(inputs, "dp", "activation gradient")];
   const [rows, n] = asMatrix(like);
   const [dx, values] = dy === undefined ? backend.make(like.shape) : backend.over(dy);
   const read = (tensor: typeof x): Float32Array | null => (tensor === undefined ? null : backend.floats(tensor));
-  backend.addon.activationGradient(ACTIVATIONS[kind], epsilon ?? 0, rows, n, read(x), read(y), read(dy), read(weights), dp === undefined ? 0 : sizeOf(dp), read(dp), values, penalty === undefined ? null : backend.writable(penalty));
+  backend.addon.activationGradient(ACTIVATIONS[kind], epsilon ?? 0, rows, n, read(x), read(y), read(slope), read(dy), read(weights), dp === undefined ? 0 : sizeOf(dp), read(dp), values, penalty === undefined ? null : backend.writable(penalty));
   return [dx];
 };
 

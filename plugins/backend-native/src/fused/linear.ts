@@ -1,8 +1,8 @@
 import { ACTIVATIONS } from "../activation.ts";
 import { asMatrix, required, type FusedKernel } from "../kernel.ts";
 
-/** y = f(x·W + b), and x·W + b when `savePre`. */
-export const linear: FusedKernel<"DeftLinear"> = (backend, inputs, { activation, transposed, frozen, savePre }) => {
+/** y = f(x·W + b), and what is to be saved. */
+export const linear: FusedKernel<"DeftLinear"> = (backend, inputs, { activation, transposed, frozen, save }) => {
   const x = required(inputs, "x", "linear");
   const weight = required(inputs, "weight", "linear");
   const [rows, dIn] = asMatrix(x);
@@ -10,10 +10,10 @@ export const linear: FusedKernel<"DeftLinear"> = (backend, inputs, { activation,
   const operand = backend.weight(weight, { direction: "forward", transposed, frozen, dIn, dOut, rows });
   const shape = [...x.shape.slice(0, -1), dOut];
   const [y, yValues] = backend.make(shape);
-  const [pre, preValues] = savePre ? backend.make(shape) : [undefined, null];
+  const [saved, savedValues] = save === undefined ? [undefined, null] : backend.make(shape);
   const bias = inputs["bias"];
-  backend.addon.linear(ACTIVATIONS[activation], transposed, rows, dIn, dOut, backend.floats(x), ...operand, bias ? backend.floats(bias) : null, yValues, preValues);
-  return pre === undefined ? [y] : [y, pre];
+  backend.addon.linear(ACTIVATIONS[activation], transposed, rows, dIn, dOut, backend.floats(x), ...operand, bias ? backend.floats(bias) : null, yValues, savedValues, save === "slope");
+  return saved === undefined ? [y] : [y, saved];
 };
 
 /** dx = sum + dy·Wᵀ. */

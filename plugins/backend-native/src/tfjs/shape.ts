@@ -109,5 +109,12 @@ const batchMatMul: TfjsKernel = (backend, inputs, attrs) => {
   return y;
 };
 
+const fill: TfjsKernel = (backend, _inputs, { shape, value, dtype }) => {
+  if (dtype !== "float32") return undefined;
+  const [y, values] = backend.make(shape as number[]);
+  values.fill(value as number);
+  return y;
+};
+
 /** The kernels of tfjs that move data or multiply matrices, by name. */
-export const SHAPES: Readonly<Record<string, TfjsKernel>> = { Transpose: transpose, Slice: slice, Concat: concat, PadV2: pad, GatherV2: gather, BatchMatMul: batchMatMul };
+export const SHAPES: Readonly<Record<string, TfjsKernel>> = { Transpose: transpose, Slice: slice, Concat: concat, PadV2: pad, GatherV2: gather, Fill: fill, BatchMatMul: batchMatMul };
