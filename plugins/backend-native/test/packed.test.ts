@@ -55,10 +55,10 @@ describe.skipIf(!packs)("frozen weights packed in float32", () => {
     }
   });
 
-  test("a gradient that is added to another is their sum", () => {
-    const [w, dy] = [numbers(IN * OUT, 2), numbers(3 * OUT, 3)];
+  test.each([3, 2 ** 14 + 1])("a gradient that is added to another is their sum, %i rows", (rows) => {
+    const [w, dy] = [numbers(IN * OUT, 2), numbers(rows * OUT, 3)];
     const weight = frozen(w);
-    const expected = product(dy, w, 3, IN, OUT, false, true).map((value) => 3 * value);
+    const expected = product(dy, w, rows, IN, OUT, false, true).map((value) => 3 * value);
     expect(error(gradient(weight, dy, 3), expected)).toBeLessThan(1e-6);
     weight.dispose();
   });

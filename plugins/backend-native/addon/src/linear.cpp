@@ -79,7 +79,11 @@ void linear(Activation kind, const float* x, const Weight& w, const float* bias,
 
 void linear_input_gradient(const float* dy, const Weight& w, bool onto, float* dx, i64 rows, i64 d_in, i64 d_out) {
   if (!w.packed) return by_weight(dy, w.data, !w.transposed, onto ? 1.f : 0.f, dx, rows, d_out, d_in, 0, [](i64, i64) {});
-  w.packed->multiply(dy, onto, dx, rows);
+  constexpr i64 CACHED = i64(1) << 20;  // elements of a result beyond which the library's own sum takes a tenth longer than a product and an addition
+  const bool apart = onto && rows * d_in > CACHED;
+  float* product = apart ? scratch(rows * d_in, 1) : dx;
+  w.packed->multiply(dy, onto && !apart, product, rows);
+  if (apart) kernels().accumulate(dx, product, rows * d_in);
 }
 
 void linear_weight_gradient(const float* x, const float* dy, bool transposed, float* dw, i64 rows, i64 d_in, i64 d_out) {
