@@ -20,7 +20,7 @@ const more = ({ packed, live }: Held, forms: number, arrays: number): Held => ({
 
 /** A frozen weight in the pool's memory. */
 const frozen = (values: Float32Array, shape: readonly number[] = [IN, OUT]): Variable => new Variable("w", tf.add(tensor(values, shape), 0), { trainable: false });
-const forward = (weight: Variable, x: Float32Array, options = {}): Float32Array => scope(() => read(linear(tensor(x, [x.length / IN, IN]), weight.value, { frozen: true, ...options })));
+const forward = (weight: Variable, x: Float32Array): Float32Array => scope(() => read(linear(tensor(x, [x.length / IN, IN]), weight.value, { frozen: true })));
 /** dx of Σ dy·(x·W), with as many products that add to it. */
 function gradient(weight: Variable, dy: Float32Array, times = 1): Float32Array {
   const rows = dy.length / OUT;

@@ -51,11 +51,8 @@ i64 padded(i64 rank) { return (rank + WIDEST - 1) / WIDEST * WIDEST; }
 // out [n, padded(rank)] = a matrix with these strides, zeros behind its columns
 void pad_columns(const float* from, i64 row, i64 column, float* out, i64 n, i64 rank) {
   const i64 ld = padded(rank);
-  for (i64 i = 0; i < n; ++i, out += ld) {
-    const float* entry = from + i * row;
-    for (i64 j = 0; j < rank; ++j, entry += column) out[j] = *entry;
-    std::memset(out + rank, 0, static_cast<std::size_t>(ld - rank) * sizeof(float));
-  }
+  for (i64 i = 0; i < n; ++i)
+    for (i64 j = 0; j < ld; ++j) out[i * ld + j] = j < rank ? from[i * row + j * column] : 0.f;
 }
 
 // Calls f(row, count) on blocks of rows, whose operands stay in a core's caches from one small product to the next.
