@@ -1,8 +1,8 @@
 /**
- * `npm run bench -- [--suite training] [--json FILE] [--only PATTERN] [--iters 7] [--rounds 2] [--peer PATH] [--backend native]`: times training steps and
+ * `npm run bench -- [--suite training] [--json FILE] [--only PATTERN] [--iters 7] [--rounds 2] [--peer PATH] [--backend native] [--cuda]`: times training steps and
  * inference of the real model and method plugins beside PyTorch in one run, in turns; minima over all repetitions. A row is
- * `{name, ours_ms, peer_ms, ratio}`, ratio = ours / peer, smaller is better; with `--profile` no peer runs and each case prints the time of its
- * kernels instead. `--suite quantization` times quantized linear layers, `--suite sparse` down-projections that skip
+ * `{name, ours_ms, peer_ms, ratio}`, ratio = ours / peer, smaller is better; with `--cuda` PyTorch computes on an NVIDIA GPU (for the back-ends that do); with `--profile`
+ * no peer runs and each case prints the time of its kernels instead. `--suite quantization` times quantized linear layers, `--suite sparse` down-projections that skip
  * inactive neurons, always (`sparse-down`) and as the execution `sparse` chooses (`sparse-exec`); the peer of both is our own dense layer. `--suite linear` times dense linear
  * layers beside the matrix library's bare product, `--suite density` training steps with the density loss beside those without it.
  */
@@ -35,7 +35,7 @@ interface Timing {
 const { values: args } = parseArgs({
   options: {
     suite: { type: "string", default: "training" }, json: { type: "string" }, only: { type: "string" }, iters: { type: "string", default: "7" }, rounds: { type: "string", default: "2" }, backend: { type: "string", default: "native" },
-    profile: { type: "boolean", default: false },
+    cuda: { type: "boolean", default: false }, profile: { type: "boolean", default: false },
     peer: { type: "string", default: join(import.meta.dirname, "../../../../shared/bench/torch_peer.py") },
   },
 });
@@ -60,6 +60,9 @@ const peerEnvironment = (): NodeJS.ProcessEnv => {
   const wide = existsSync("/proc/cpuinfo") && readFileSync("/proc/cpuinfo", "utf8").includes("avx512f");
   return { ...process.env, GLIBC_TUNABLES: KEPT_MEMORY, ...(wide ? { OPENBLAS_CORETYPE: "SkylakeX" } : {}) };
 };
+
+/** Runs the peer on an NVIDIA GPU. */
+const ON_CUDA = join(import.meta.dirname, "../../peers/torch_cuda.py");
 
 interface Torch {
   readonly python: string;
@@ -95,7 +98,7 @@ const ours = (one: BenchCase): Timing => timed(process.execPath, oursArguments(o
 function peer(one: BenchCase, { python }: Torch): Timing {
   const [kind = "", size = ""] = one.size.split("-");
   const options = ["--size", size, "--method", one.method, "--mode", one.mode, "--batch", String(one.batch), "--seq", String(one.seq), "--iters", args.iters];
-  return timed(python, [args.peer, kind, ...options, ...(one.density ? ["--density"] : [])], peerEnvironment());
+  return timed(python, [...(args.cuda ? [ON_CUDA] : []), args.peer, kind, ...options, ...(one.density ? ["--density"] : [])], peerEnvironment());
 }
 
 /** Ours and the peer's in turns, so that a slow minute hits both; minima of all rounds. */
