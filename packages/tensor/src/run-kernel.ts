@@ -18,3 +18,10 @@ export function output(outputs: readonly Tensor[], index: number, kernel: Kernel
   if (tensor === undefined) throw new DeftError("tensor.kernel", `${kernel}: back-end ${tf.getBackend()} gave ${outputs.length} outputs, number ${index} is missing. Report this to the back-end.`);
   return tensor;
 }
+
+/** A second handle on a tensor's values: what `clone` gives, past tfjs's own tape and profile. */
+export function handleOn(x: Tensor): Tensor {
+  const identity = tf.getKernel(tf.Identity, tf.getBackend());
+  if (identity === undefined) return x.clone();
+  return tf.engine().makeTensorFromTensorInfo(identity.kernelFunc({ inputs: { x }, attrs: {}, backend: tf.backend() }) as tf.TensorInfo) as Tensor;
+}

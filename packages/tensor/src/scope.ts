@@ -36,6 +36,11 @@ export function opScope<T>(body: () => T, results: (made: T) => readonly Tensor[
   return made;
 }
 
+/** The id that the next tensor would have had: those made from now on have larger ones. */
+export function nextId(): number {
+  return (tf.engine() as unknown as { nextTensorId(): number }).nextTensorId();
+}
+
 function outsideScopes<T>(body: () => T, results: (made: T) => readonly Tensor[]): T {
   let made: T | undefined;
   scope(() => results((made = body())));
@@ -46,7 +51,8 @@ function disposeAllBut(spared: readonly Tensor[], track: Tensor[], from: number)
   let kept = from;
   for (let i = from; i < track.length; i++) {
     const tensor = track[i] as Tensor;
-    if (tensor.kept || spared.includes(tensor) || holds.has(tensor.id)) track[kept++] = tensor;
+    if (tensor.kept) continue; // no scope ends it
+    if (spared.includes(tensor) || holds.has(tensor.id)) track[kept++] = tensor;
     else tensor.dispose();
   }
   track.length = kept;

@@ -1,5 +1,6 @@
 import { DeftError } from "./errors.ts";
-import { hold, opScope, release, scope } from "./scope.ts";
+import { handleOn } from "./run-kernel.ts";
+import { hold, nextId, opScope, release } from "./scope.ts";
 import { tf, type Tensor } from "./tfjs.ts";
 import type { Variable } from "./variable.ts";
 
@@ -246,35 +247,36 @@ function step(tape: Tape, node: Node, dy: Gradient, gradients: Map<number, Gradi
     if (sum !== undefined) taken.push(sum);
     return sum;
   };
+  const mark = nextId();
   try {
-    scope(() => {
+    opScope(() => {
       const parts = node.backward(dy, needs, sumSoFar);
       for (const [i, input] of node.inputs.entries()) {
         const part = parts[i];
         if (part === undefined || needs[i] !== true) continue;
         const gradient = gradientIn(gradients, input);
         // one tensor may be the gradient of several inputs: each but the last takes a handle of its own
-        if (!("compute" in part)) gradient.add(owned(part, input, { name: node.name, shared: parts.includes(part, i + 1) }));
+        if (!("compute" in part)) gradient.add(owned(part, input, { name: node.name, fresh: part.id > mark && !parts.includes(part, i + 1) }));
         else gradient.defer(part);
       }
-    });
+    }, () => []);
   } finally {
     for (const sum of taken) sum.dispose();
   }
 }
 
 /** A gradient owns its tensor: one that belongs to somebody else (dy passed through, a saved tensor) is taken as a second handle on the same buffer. */
-function owned(part: Tensor, input: Tensor, { name, shared }: { name: string; shared: boolean }): Tensor {
+function owned(part: Tensor, input: Tensor, { name, fresh }: { name: string; fresh: boolean }): Tensor {
   if (part.shape.length !== input.shape.length || part.shape.some((n, i) => n !== input.shape[i]))
     throw new DeftError("tensor.gradient", `${name}: the gradient must have the shape [${input.shape}] of its input, got [${part.shape}]. Correct the op's backward.`);
-  return shared || part.kept || part.scopeId !== tf.engine().state.activeScope.id ? part.clone() : part;
+  return fresh && !part.kept ? part : handleOn(part);
 }
 
 function collect(variables: readonly Variable[], gradients: Map<number, Gradient>): Map<string, Tensor> {
   const collected = new Map<string, Tensor>();
   for (const variable of variables) {
     const gradient = gradients.get(variable.value.id);
-    const value = gradient === undefined ? tf.zeros([...variable.shape]) : gradient.value().clone();
+    const value = gradient === undefined ? tf.zeros([...variable.shape]) : handleOn(gradient.value());
     collected.set(variable.path, value);
   }
   return collected;

@@ -42,6 +42,25 @@ describe("tape", () => {
     });
   });
 
+  it("takes a saved tensor as the gradient of two inputs and leaves it to whoever saved it", () => {
+    const x = random(3);
+    const before = memory();
+    const passes = (input: Tensor): Tensor => {
+      let saved: Tensor;
+      return differentiable({
+        name: "passes",
+        inputs: [input, input],
+        forward: () => ({ output: tf.add(input, 1), saved: [(saved = tf.mul(input, 2)), input] }),
+        backward: () => [saved, saved],
+      });
+    };
+    scope(() => {
+      const gradient = gradientsOf(() => [{ values: passes(passes(x.value)), weight: 1 }], [x]).get(x.path)!;
+      expect([...read(gradient)]).toEqual([...x.data()].map((v) => 4 * v)); // 2x for each of the first op's two inputs
+    });
+    expect(memory()).toEqual(before);
+  });
+
   it("differentiates a weighted sum of values of any shape, whatever depends on nothing trained left out", () => {
     const x = random(2, 3), y = random(4);
     const summands = () => [{ values: mul(x.value, x.value), weight: 2 }, { values: x.value, weight: -1 }, { values: sum(y.value), weight: 2 }, { values: tensor([5, 6], [2]), weight: 3 }, { values: x.value, weight: 0.5 }];
