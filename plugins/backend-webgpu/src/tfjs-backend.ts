@@ -1,5 +1,6 @@
 import { DeftError } from "@deft-js/core";
 import { tf } from "@deft-js/tensor";
+import { Compute, type Recorder, type Stored } from "./compute.ts";
 import type { DeviceBuffer } from "./dawn.ts";
 import type { OpenDevice } from "./device.ts";
 
@@ -11,14 +12,9 @@ const STORAGE = 128;
 const MAP_MODE_READ = 1;
 
 /** What is used of the class `WebGPUBackend` of tfjs beyond its public face. */
-interface TfjsWebGpu extends tf.KernelBackend {
-  readonly tensorMap: { get(dataId: object): Stored; has(dataId: object): boolean };
+interface TfjsWebGpu extends tf.KernelBackend, Recorder {
+  readonly tensorMap: { get(dataId: object): Stored };
   readonly bufferManager: Buffers;
-  readonly commandEncoder: { copyBufferToBuffer(from: DeviceBuffer, fromByte: number, to: DeviceBuffer, toByte: number, bytes: number): void };
-  ensureCommandEncoderReady(): void;
-  endComputePassEncoder(): void;
-  submitQueue(): void;
-  uploadToGPU(dataId: object): void;
   getBufferData(from: DeviceBuffer): Promise<ArrayBuffer>;
   convertAndCacheOnCPU(dataId: object, values: tf.backend_util.BackendValues): tf.backend_util.BackendValues;
   readSync(dataId: object): tf.backend_util.BackendValues;
@@ -30,13 +26,6 @@ interface Buffers {
   releaseBuffer(buffer: DeviceBuffer): void;
 }
 
-interface Stored {
-  readonly shape: number[];
-  readonly dtype: tf.DataType;
-  readonly values: tf.backend_util.BackendValues | null | undefined;
-  resource: DeviceBuffer;
-}
-
 /** The class that `@tensorflow/tfjs-backend-webgpu` exports. */
 export type TfjsWebGpuClass = new (device: unknown, info: unknown) => TfjsWebGpu;
 
@@ -44,6 +33,8 @@ export type TfjsWebGpuClass = new (device: unknown, info: unknown) => TfjsWebGpu
 export interface WebGpuBackend extends tf.KernelBackend {
   /** Bytes of device memory taken, free buffers included. */
   readonly bytesAllocated: number;
+  /** Runs this plugin's own programs. */
+  readonly compute: Compute;
 }
 
 /**
@@ -59,6 +50,8 @@ export function backendOn({ device, info, pump }: OpenDevice, Tfjs: TfjsWebGpuCl
   void device.lost.then(({ reason, message }) => (failure ??= `device lost (${reason}): ${message}`));
 
   class Reading extends Tfjs implements WebGpuBackend {
+    readonly compute = new Compute(device, this);
+
     get bytesAllocated(): number {
       return this.bufferManager.numBytesAllocated;
     }

@@ -2,7 +2,7 @@ import { DeftError, type Backend } from "@deft-js/core";
 import { tf, useBackend } from "@deft-js/tensor";
 import type { DawnPackage } from "./dawn.ts";
 import { demandVulkanLoader, nameOf, openDevice, refuseSoftware, type DeviceOptions, type OpenDevice } from "./device.ts";
-import { registerKernels, type ProgramTools } from "./kernels.ts";
+import { registerKernels } from "./register.ts";
 import { backendOn, type TfjsWebGpuClass, type WebGpuBackend } from "./tfjs-backend.ts";
 
 const NAME = "webgpu";
@@ -39,13 +39,13 @@ export function webgpuBackend(): Backend {
 
 async function run(options: DeviceOptions): Promise<Running> {
   // Loaded before there is a `navigator.gpu`, tfjs's package registers its kernels and leaves the back-end to us.
-  const { WebGPUBackend, webgpu_util } = await load<{ readonly WebGPUBackend: TfjsWebGpuClass; readonly webgpu_util: ProgramTools }>(TFJS);
+  const { WebGPUBackend } = await load<{ readonly WebGPUBackend: TfjsWebGpuClass }>(TFJS);
   const dawn = await load<DawnPackage>(DAWN);
   demandVulkanLoader();
   const open = await openDevice(dawn, options);
   Object.assign(globalThis, Object.fromEntries(GLOBALS.map((name) => [name, dawn.globals[name]])));
   const backend = withNavigator(open, () => backendOn(open, WebGPUBackend));
-  registerKernels(webgpu_util);
+  registerKernels();
   tf.registerBackend(NAME, () => backend);
   return { open, backend };
 }

@@ -3,7 +3,7 @@ import type { Adapter, AdapterInfo, DawnPackage, Device } from "../src/dawn.ts";
 import { openDevice } from "../src/device.ts";
 
 const info: AdapterInfo = { vendor: "acme", architecture: "mark 1", device: "Acme 1", description: "driver 2.0", isFallbackAdapter: false };
-const device: Device = { lost: new Promise(() => undefined), addEventListener: () => undefined, destroy: () => undefined };
+const device = { lost: new Promise(() => undefined), addEventListener: () => undefined, destroy: () => undefined } as Partial<Device> as Device;
 
 function dawn(adapter: Partial<Adapter> | null, asked: unknown[] = []): DawnPackage {
   const whole = adapter && { info, features: new Set<string>(), limits: {}, requestDevice: (descriptor: unknown) => (asked.push(descriptor), Promise.resolve(device)), ...adapter };

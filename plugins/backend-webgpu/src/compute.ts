@@ -1,0 +1,177 @@
+import { tf } from "@deft-js/tensor";
+import type { BindGroupLayout, CommandEncoder, ComputePass, ComputePipeline, Device, DeviceBuffer, LayoutEntry } from "./dawn.ts";
+import { declaredNumbers, NumberBuffers, type LaunchNumbers } from "./numbers.ts";
+
+/** GPUShaderStage.COMPUTE of the WebGPU standard. */
+const COMPUTE_STAGE = 4;
+/** The most workgroups along one axis that WebGPU promises. */
+const MOST_WORKGROUPS = 65535;
+/** Launches in one submission. A submission costs the host as much as a few launches, and the device waits only for the first. */
+const BATCH = 64;
+
+/** A tensor's place in tfjs's back-end. */
+export interface Stored {
+  readonly shape: number[];
+  readonly dtype: tf.DataType;
+  values: tf.backend_util.BackendValues | null | undefined;
+  resource: DeviceBuffer;
+  readonly refCount: number;
+}
+
+/** What is used of tfjs's back-end: its memory and its recording. */
+export interface Recorder {
+  readonly tensorMap: { get(dataId: object): Stored };
+  readonly commandEncoder: CommandEncoder;
+  computePassEncoder: ComputePass | null;
+  dispatchCountInPass: number;
+  ensureCommandEncoderReady(): void;
+  endComputePassEncoder(): void;
+  submitQueue(): void;
+  uploadToGPU(dataId: object): void;
+  makeTensorInfo(shape: number[], dtype: tf.DataType, values?: tf.backend_util.BackendValues): tf.TensorInfo;
+  incRef(dataId: object): void;
+  disposeData(dataId: object, force?: boolean): boolean;
+}
+
+/** Tensors by the names that a program has for them. */
+export type Bound = Readonly<Record<string, tf.TensorInfo>>;
+
+/** One launch of a program. */
+export interface Launch {
+  /** Names the program: launches of one name, with the same bindings, share it. */
+  readonly program: string;
+  /** Its WGSL, a function `main` and what it calls; bindings and `numbers` are declared by their names. Asked for once. */
+  readonly code: () => string;
+  /** Read alone. None of them may be written in the same launch. */
+  readonly reads: Bound;
+  /** Written, and read where the program does so. */
+  readonly writes: Bound;
+  readonly numbers: LaunchNumbers;
+  /** Along x (at most 2³¹, folded into y by `folded`), y and z; nothing is launched where one is 0. */
+  readonly workgroups: readonly [x: number, y: number, z: number];
+}
+
+interface Program {
+  readonly pipeline: ComputePipeline;
+  readonly layout: BindGroupLayout;
+}
+
+/** n workgroups in two axes, as the limit wants it; the program finds its number as y·(groups along x) + x. */
+export function folded(n: number): [x: number, y: number, z: number] {
+  return n <= MOST_WORKGROUPS ? [n, 1, 1] : [MOST_WORKGROUPS, Math.ceil(n / MOST_WORKGROUPS), 1];
+}
+
+/**
+ * Runs WGSL on tfjs's device, beside its own programs and in their order: any number of inputs and results, results in the memory of an input, numbers in buffers that are
+ * kept. A tensor's memory may be handed on as soon as it is disposed of: the device runs what is recorded in order.
+ */
+export class Compute {
+  readonly #device: Device;
+  readonly #recorder: Recorder;
+  readonly #numbers: NumberBuffers;
+  readonly #programs = new Map<string, Program>();
+  #launches = 0;
+
+  constructor(device: Device, recorder: Recorder) {
+    this.#device = device;
+    this.#recorder = recorder;
+    this.#numbers = new NumberBuffers(device);
+    tf.env().set("WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE", BATCH);
+  }
+
+  /** Launches so far. */
+  get launches(): number {
+    return this.#launches;
+  }
+
+  /** A float32 result with arbitrary contents. */
+  make(shape: readonly number[]): tf.TensorInfo {
+    const made = this.#recorder.makeTensorInfo([...shape], "float32");
+    if (tf.util.sizeFromShape(made.shape) === 0) this.#stored(made).values = new Float32Array(0);
+    return made;
+  }
+
+  /** A float32 result from host values. */
+  from(values: Float32Array, shape: readonly number[]): tf.TensorInfo {
+    return this.#recorder.makeTensorInfo([...shape], "float32", values);
+  }
+
+  /** Another handle on the memory of `info`, under a shape of as many elements. */
+  handle(info: tf.TensorInfo, shape: readonly number[]): tf.TensorInfo {
+    this.#recorder.incRef(info.dataId);
+    return { dataId: info.dataId, shape: [...shape], dtype: info.dtype };
+  }
+
+  /** Frees a tensor that this made for itself. */
+  free(info: tf.TensorInfo): void {
+    this.#recorder.disposeData(info.dataId);
+  }
+
+  /** The memory of an input that is no longer wanted, as a result of its shape: where no other handle is on it and it is no other input. */
+  taken(info: tf.TensorInfo | undefined, inputs: Readonly<Record<string, tf.TensorInfo | undefined>>): tf.TensorInfo | undefined {
+    if (info === undefined || info.dtype !== "float32" || this.#stored(info).refCount !== 1) return undefined;
+    if (Object.values(inputs).filter((input) => input?.dataId === info.dataId).length > 1) return undefined;
+    return this.handle(info, info.shape);
+  }
+
+  /** Room on the device for a tensor whose values on the host, if any, do not count. */
+  renew(info: tf.TensorInfo): void {
+    this.#forget(this.#stored(info));
+  }
+
+  #forget(stored: Stored): void {
+    if (stored.values?.length !== 0) stored.values = null;
+  }
+
+  /** Records a launch. */
+  run(launch: Launch): void {
+    const [x, y, z] = launch.workgroups;
+    if (x * y * z === 0) return;
+    const names = [...Object.keys(launch.reads), ...Object.keys(launch.writes)];
+    const tensors = [...Object.values(launch.reads), ...Object.values(launch.writes)];
+    for (const tensor of tensors) this.#recorder.uploadToGPU(tensor.dataId);
+    for (const tensor of Object.values(launch.writes)) this.#forget(this.#stored(tensor));
+    const program = this.#program(launch, names, tensors);
+    const buffers = [...tensors.map((tensor) => this.#stored(tensor).resource), this.#numbers.of(launch.numbers)];
+    const group = this.#device.createBindGroup({ layout: program.layout, entries: buffers.map((buffer, binding) => ({ binding, resource: { buffer } })) });
+    this.#record(program.pipeline, group, launch.workgroups);
+  }
+
+  #record(pipeline: ComputePipeline, group: object, workgroups: Launch["workgroups"]): void {
+    const recorder = this.#recorder;
+    recorder.ensureCommandEncoderReady();
+    const pass = (recorder.computePassEncoder ??= recorder.commandEncoder.beginComputePass());
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, group);
+    pass.dispatchWorkgroups(...workgroups);
+    this.#launches++;
+    recorder.dispatchCountInPass++;
+    if (recorder.dispatchCountInPass < BATCH) return;
+    recorder.endComputePassEncoder();
+    recorder.submitQueue();
+  }
+
+  #stored(info: tf.TensorInfo): Stored {
+    return this.#recorder.tensorMap.get(info.dataId);
+  }
+
+  #program(launch: Launch, names: readonly string[], tensors: readonly tf.TensorInfo[]): Program {
+    const types = tensors.map((tensor) => (this.#stored(tensor).dtype === "float32" ? "f32" : "i32"));
+    const key = `${launch.program}(${names.join()})${types.join()}`;
+    let program = this.#programs.get(key);
+    if (program === undefined) this.#programs.set(key, (program = this.#compiled(launch, names, types)));
+    return program;
+  }
+
+  #compiled({ program, code, reads, numbers }: Launch, names: readonly string[], types: readonly string[]): Program {
+    const reading = Object.keys(reads).length;
+    const declared = names.map((name, i) => `@group(0) @binding(${i}) var<storage, ${i < reading ? "read" : "read_write"}> ${name} : array<${types[i]}>;`);
+    const uniform = `${declaredNumbers(numbers)}\n@group(0) @binding(${names.length}) var<uniform> numbers : Numbers;`;
+    const module = this.#device.createShaderModule({ label: program, code: [...declared, uniform, code()].join("\n") });
+    const entry = (binding: number, type: LayoutEntry["buffer"]["type"]): LayoutEntry => ({ binding, visibility: COMPUTE_STAGE, buffer: { type } });
+    const entries = [...names.map((_, i) => entry(i, i < reading ? "read-only-storage" : "storage")), entry(names.length, "uniform")];
+    const layout = this.#device.createBindGroupLayout({ entries });
+    const pipelineLayout = this.#device.createPipelineLayout({ bindGroupLayouts: [layout] });
+    return { layout, pipeline: this.#device.createComputePipeline({ label: program, layout: pipelineLayout, compute: { module, entryPoint: "main" } }) };
+  }
+}

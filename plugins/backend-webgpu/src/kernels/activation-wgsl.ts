@@ -1,0 +1,66 @@
+import type { ActivationKind } from "@deft-js/tensor";
+
+/** An activation, or none. */
+export type Activation = ActivationKind | "identity";
+
+/**
+ * The exact zeros of the GELU forms fall where PyTorch's float32 ones do; erf is Eigen's float32 minimax form x·P(x²)/Q(x²) on [−4, 4]: both as in the composed form of
+ * @deft-js/tensor.
+ */
+const SHARED = /* wgsl */ `
+fn sigmoid(x : f32) -> f32 { return 1.0 / (1.0 + exp(-x)); }
+fn hyperbolic(x : f32) -> f32 {
+  let e = exp(-2.0 * abs(x));
+  return sign(x) * (1.0 - e) / (1.0 + e);
+}
+fn normal_cdf(x : f32) -> f32 {
+  let z = clamp(x * 0.70710678118654752, -4.0, 4.0);
+  let s = z * z;
+  var p = -2.72614225801306e-10 * s + 2.77068142495902e-8;
+  p = p * s - 2.10102402082508e-6;
+  p = p * s - 5.69250639462346e-5;
+  p = p * s - 7.34990630326855e-4;
+  p = p * s - 2.95459980854025e-3;
+  p = p * s - 1.60960333262415e-2;
+  var q = -1.45660718464996e-5 * s - 2.13374055278905e-4;
+  q = q * s - 1.68282697438203e-3;
+  q = q * s - 7.37332916720468e-3;
+  q = q * s - 1.42647390514189e-2;
+  return 0.5 * (1.0 + clamp(z * p / q, -1.0, 1.0));
+}
+fn inner_tanh(x : f32) -> f32 { return hyperbolic(0.79788456080286536 * (x + 0.044715 * x * x * x)); }
+fn with_zeros(x : f32, factor : f32, zero : f32) -> f32 { return x * select(max(factor, 2.9802322387695312e-8), 0.0, x <= zero); }`;
+
+/** f(x) as an expression. */
+const VALUES: Readonly<Record<Activation, string>> = {
+  identity: "x",
+  relu: "max(x, 0.0)",
+  gelu: "with_zeros(x, normal_cdf(x), -5.543040752410889)",
+  gelu_new: "with_zeros(x, 0.5 * (1.0 + inner_tanh(x)), -5.061380863189697)",
+  silu: "x * sigmoid(x)",
+  tanh: "hyperbolic(x)",
+  sigmoid: "sigmoid(x)",
+};
+
+/** f′ as the statements of a function of y = f(x) for the kinds that derive from their output, of x for the others. */
+const SLOPES: Readonly<Record<Activation, string>> = {
+  identity: "return 1.0;",
+  relu: "return select(1.0, 0.0, at <= 0.0);",
+  gelu: "return normal_cdf(at) + at * 0.39894228040143268 * exp(-0.5 * at * at);",
+  gelu_new: "let t = inner_tanh(at); return 0.5 * (1.0 + t + at * (1.0 - t * t) * 0.79788456080286536 * (1.0 + 0.134145 * at * at));",
+  silu: "let s = sigmoid(at); return s * (1.0 + at * (1.0 - s));",
+  tanh: "return 1.0 - at * at;",
+  sigmoid: "return at * (1.0 - at);",
+};
+
+/** Whether f′ is taken from y = f(x) in place of x. */
+export function derivesFromOutput(kind: Activation): boolean {
+  return kind === "identity" || kind === "relu" || kind === "tanh" || kind === "sigmoid";
+}
+
+/** WGSL of `activate(x)` = f(x) and `slope_of(at)` = f′, with `at` as `derivesFromOutput` says. */
+export function activationWgsl(kind: Activation): string {
+  return `${SHARED}
+fn activate(x : f32) -> f32 { return ${VALUES[kind]}; }
+fn slope_of(at : f32) -> f32 { ${SLOPES[kind]} }`;
+}
