@@ -1,11 +1,11 @@
 import { tf } from "@deft-js/tensor";
-import type { BindGroupLayout, CommandEncoder, ComputePass, ComputePipeline, Device, DeviceBuffer, LayoutEntry } from "./dawn.ts";
+import { BindGroups } from "./bind-groups.ts";
+import type { BindGroup, BindGroupLayout, CommandEncoder, ComputePass, ComputePipeline, Device, DeviceBuffer, LayoutEntry } from "./dawn.ts";
 import { declaredNumbers, NumberBuffers, type LaunchNumbers } from "./numbers.ts";
+import { elementGroups, perElement } from "./wgsl.ts";
 
 /** GPUShaderStage.COMPUTE of the WebGPU standard. */
 const COMPUTE_STAGE = 4;
-/** The most workgroups along one axis that WebGPU promises. */
-const MOST_WORKGROUPS = 65535;
 /** Launches in one submission. A submission costs the host as much as a few launches, and the device waits only for the first. */
 const BATCH = 64;
 
@@ -14,7 +14,7 @@ export interface Stored {
   readonly shape: number[];
   readonly dtype: tf.DataType;
   values: tf.backend_util.BackendValues | null | undefined;
-  resource: DeviceBuffer;
+  resource?: DeviceBuffer | null;
   readonly refCount: number;
 }
 
@@ -56,11 +56,6 @@ interface Program {
   readonly layout: BindGroupLayout;
 }
 
-/** n workgroups in two axes, as the limit wants it; the program finds its number as y·(groups along x) + x. */
-export function folded(n: number): [x: number, y: number, z: number] {
-  return n <= MOST_WORKGROUPS ? [n, 1, 1] : [MOST_WORKGROUPS, Math.ceil(n / MOST_WORKGROUPS), 1];
-}
-
 /**
  * Runs WGSL on tfjs's device, beside its own programs and in their order: any number of inputs and results, results in the memory of an input, numbers in buffers that are
  * kept. A tensor's memory may be handed on as soon as it is disposed of: the device runs what is recorded in order.
@@ -69,6 +64,10 @@ export class Compute {
   readonly #device: Device;
   readonly #recorder: Recorder;
   readonly #numbers: NumberBuffers;
+  readonly #groups: BindGroups;
+  /** Of the numbers, which have a group to themselves: tensors keep theirs where a number changes with each step. */
+  readonly #numbersLayout: BindGroupLayout;
+  readonly #layouts = new Map<string, BindGroupLayout>();
   readonly #programs = new Map<string, Program>();
   #launches = 0;
 
@@ -76,12 +75,14 @@ export class Compute {
     this.#device = device;
     this.#recorder = recorder;
     this.#numbers = new NumberBuffers(device);
+    this.#groups = new BindGroups(device);
+    this.#numbersLayout = layoutOf(device, ["uniform"]);
     tf.env().set("WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE", BATCH);
   }
 
-  /** Launches so far. */
-  get launches(): number {
-    return this.#launches;
+  /** Launches, and bind groups made for them, so far. */
+  get counts(): { readonly launches: number; readonly bindGroups: number } {
+    return { launches: this.#launches, bindGroups: this.#groups.made };
   }
 
   /** A float32 result with arbitrary contents. */
@@ -109,9 +110,21 @@ export class Compute {
 
   /** The memory of an input that is no longer wanted, as a result of its shape: where no other handle is on it and it is no other input. */
   taken(info: tf.TensorInfo | undefined, inputs: Readonly<Record<string, tf.TensorInfo | undefined>>): tf.TensorInfo | undefined {
-    if (info === undefined || info.dtype !== "float32" || this.#stored(info).refCount !== 1) return undefined;
+    if (info === undefined || this.#stored(info).dtype !== "float32" || this.#stored(info).refCount !== 1) return undefined;
     if (Object.values(inputs).filter((input) => input?.dataId === info.dataId).length > 1) return undefined;
     return this.handle(info, info.shape);
+  }
+
+  /** Whether a tensor's values are on the device. */
+  onDevice(info: tf.TensorInfo): boolean {
+    return (this.#stored(info).resource ?? undefined) !== undefined;
+  }
+
+  /** The value of a tensor of one element that is still on the host; undefined of any other. */
+  number(info: tf.TensorInfo): number | undefined {
+    const { values, resource } = this.#stored(info);
+    const value = (resource ?? undefined) === undefined && values?.length === 1 ? values[0] : undefined;
+    return typeof value === "number" ? value : undefined;
   }
 
   /** Room on the device for a tensor whose values on the host, if any, do not count. */
@@ -127,22 +140,43 @@ export class Compute {
   run(launch: Launch): void {
     const [x, y, z] = launch.workgroups;
     if (x * y * z === 0) return;
+    const disguised = Object.entries(launch.reads).filter(([, tensor]) => this.#disguised(tensor));
+    if (disguised.length === 0) return this.#run(launch);
+    const floats = disguised.map(([name, tensor]) => [name, this.#converted(tensor)] as const);
+    this.#run({ ...launch, reads: { ...launch.reads, ...Object.fromEntries(floats) } });
+    for (const [, tensor] of floats) this.free(tensor);
+  }
+
+  /** tfjs casts integers to float32 in name alone: the memory under such a tensor holds integers. */
+  #disguised(tensor: tf.TensorInfo): boolean {
+    return tensor.dtype === "float32" && this.#stored(tensor).dtype !== "float32";
+  }
+
+  #converted({ dataId, shape }: tf.TensorInfo): tf.TensorInfo {
+    const y = this.make(shape);
+    const size = tf.util.sizeFromShape(shape);
+    this.#run({ program: "floats", code: () => perElement("y[i] = f32(x[i]);"), reads: { x: { dataId, shape, dtype: "int32" } }, writes: { y }, numbers: { integers: { size } }, workgroups: elementGroups(size) });
+    return y;
+  }
+
+  #run(launch: Launch): void {
     const names = [...Object.keys(launch.reads), ...Object.keys(launch.writes)];
     const tensors = [...Object.values(launch.reads), ...Object.values(launch.writes)];
     for (const tensor of tensors) this.#recorder.uploadToGPU(tensor.dataId);
     for (const tensor of Object.values(launch.writes)) this.#forget(this.#stored(tensor));
     const program = this.#program(launch, names, tensors);
-    const buffers = [...tensors.map((tensor) => this.#stored(tensor).resource), this.#numbers.of(launch.numbers)];
-    const group = this.#device.createBindGroup({ layout: program.layout, entries: buffers.map((buffer, binding) => ({ binding, resource: { buffer } })) });
-    this.#record(program.pipeline, group, launch.workgroups);
+    const buffers = tensors.map((tensor) => this.#stored(tensor).resource as DeviceBuffer);
+    const groups = [this.#groups.of(program.layout, buffers), this.#groups.of(this.#numbersLayout, [this.#numbers.of(launch.numbers)])] as const;
+    this.#record(program.pipeline, groups, launch.workgroups);
   }
 
-  #record(pipeline: ComputePipeline, group: object, workgroups: Launch["workgroups"]): void {
+  #record(pipeline: ComputePipeline, [tensors, numbers]: readonly [BindGroup, BindGroup], workgroups: Launch["workgroups"]): void {
     const recorder = this.#recorder;
     recorder.ensureCommandEncoderReady();
     const pass = (recorder.computePassEncoder ??= recorder.commandEncoder.beginComputePass());
     pass.setPipeline(pipeline);
-    pass.setBindGroup(0, group);
+    pass.setBindGroup(0, tensors);
+    pass.setBindGroup(1, numbers);
     pass.dispatchWorkgroups(...workgroups);
     this.#launches++;
     recorder.dispatchCountInPass++;
@@ -156,7 +190,7 @@ export class Compute {
   }
 
   #program(launch: Launch, names: readonly string[], tensors: readonly tf.TensorInfo[]): Program {
-    const types = tensors.map((tensor) => (this.#stored(tensor).dtype === "float32" ? "f32" : "i32"));
+    const types = tensors.map((tensor) => (tensor.dtype === "float32" ? "f32" : "i32"));
     const key = `${launch.program}(${names.join()})${types.join()}`;
     let program = this.#programs.get(key);
     if (program === undefined) this.#programs.set(key, (program = this.#compiled(launch, names, types)));
@@ -166,12 +200,27 @@ export class Compute {
   #compiled({ program, code, reads, numbers }: Launch, names: readonly string[], types: readonly string[]): Program {
     const reading = Object.keys(reads).length;
     const declared = names.map((name, i) => `@group(0) @binding(${i}) var<storage, ${i < reading ? "read" : "read_write"}> ${name} : array<${types[i]}>;`);
-    const uniform = `${declaredNumbers(numbers)}\n@group(0) @binding(${names.length}) var<uniform> numbers : Numbers;`;
+    const uniform = `${declaredNumbers(numbers)}\n@group(1) @binding(0) var<uniform> numbers : Numbers;`;
     const module = this.#device.createShaderModule({ label: program, code: [...declared, uniform, code()].join("\n") });
-    const entry = (binding: number, type: LayoutEntry["buffer"]["type"]): LayoutEntry => ({ binding, visibility: COMPUTE_STAGE, buffer: { type } });
-    const entries = [...names.map((_, i) => entry(i, i < reading ? "read-only-storage" : "storage")), entry(names.length, "uniform")];
-    const layout = this.#device.createBindGroupLayout({ entries });
-    const pipelineLayout = this.#device.createPipelineLayout({ bindGroupLayouts: [layout] });
+    const layout = this.#layout(reading, names.length - reading);
+    const pipelineLayout = this.#device.createPipelineLayout({ bindGroupLayouts: [layout, this.#numbersLayout] });
     return { layout, pipeline: this.#device.createComputePipeline({ label: program, layout: pipelineLayout, compute: { module, entryPoint: "main" } }) };
   }
+
+  /** The layout of so many bindings to read and so many to write: programs alike in this share it, and with it the groups of their buffers. */
+  #layout(reads: number, writes: number): BindGroupLayout {
+    const key = `${reads},${writes}`;
+    let layout = this.#layouts.get(key);
+    if (layout === undefined) {
+      layout = layoutOf(this.#device, [...Array<BufferType>(reads).fill("read-only-storage"), ...Array<BufferType>(writes).fill("storage")]);
+      this.#layouts.set(key, layout);
+    }
+    return layout;
+  }
+}
+
+type BufferType = LayoutEntry["buffer"]["type"];
+
+function layoutOf(device: Device, types: readonly BufferType[]): BindGroupLayout {
+  return device.createBindGroupLayout({ entries: types.map((type, binding) => ({ binding, visibility: COMPUTE_STAGE, buffer: { type } })) });
 }

@@ -17,6 +17,7 @@ export interface DeviceBuffer {
   mapAsync(mode: number): Promise<void>;
   getMappedRange(): ArrayBuffer;
   unmap(): void;
+  destroy(): void;
 }
 
 /** What a program may read and write: its place in the program's list of bindings. */
@@ -58,7 +59,7 @@ export interface LayoutEntry {
 /** A device: queue, memory and programs on one adapter. */
 export interface Device {
   readonly queue: { writeBuffer(buffer: DeviceBuffer, byte: number, data: ArrayBuffer): void };
-  createBuffer(descriptor: { readonly size: number; readonly usage: number }): DeviceBuffer;
+  createBuffer(descriptor: { readonly size: number; readonly usage: number; readonly mappedAtCreation?: boolean }): DeviceBuffer;
   createShaderModule(descriptor: { readonly label: string; readonly code: string }): object;
   createBindGroupLayout(descriptor: { readonly entries: readonly LayoutEntry[] }): BindGroupLayout;
   createPipelineLayout(descriptor: { readonly bindGroupLayouts: readonly BindGroupLayout[] }): object;

@@ -2,6 +2,7 @@ import { DeftError } from "@deft-js/core";
 import { tf } from "@deft-js/tensor";
 import { Compute, type Recorder, type Stored } from "./compute.ts";
 import type { DeviceBuffer } from "./dawn.ts";
+import { DeviceBuffers } from "./device-buffers.ts";
 import type { OpenDevice } from "./device.ts";
 
 // Numbers of the WebGPU standard: GPUBufferUsage and GPUMapMode.
@@ -14,16 +15,10 @@ const MAP_MODE_READ = 1;
 /** What is used of the class `WebGPUBackend` of tfjs beyond its public face. */
 interface TfjsWebGpu extends tf.KernelBackend, Recorder {
   readonly tensorMap: { get(dataId: object): Stored };
-  readonly bufferManager: Buffers;
+  readonly bufferManager: DeviceBuffers;
   getBufferData(from: DeviceBuffer): Promise<ArrayBuffer>;
   convertAndCacheOnCPU(dataId: object, values: tf.backend_util.BackendValues): tf.backend_util.BackendValues;
   readSync(dataId: object): tf.backend_util.BackendValues;
-}
-
-interface Buffers {
-  readonly numBytesAllocated: number;
-  acquireBuffer(bytes: number, usage: number): DeviceBuffer;
-  releaseBuffer(buffer: DeviceBuffer): void;
 }
 
 /** The class that `@tensorflow/tfjs-backend-webgpu` exports. */
@@ -50,6 +45,7 @@ export function backendOn({ device, info, pump }: OpenDevice, Tfjs: TfjsWebGpuCl
   void device.lost.then(({ reason, message }) => (failure ??= `device lost (${reason}): ${message}`));
 
   class Reading extends Tfjs implements WebGpuBackend {
+    override readonly bufferManager = new DeviceBuffers(device);
     readonly compute = new Compute(device, this);
 
     get bytesAllocated(): number {
@@ -58,7 +54,7 @@ export function backendOn({ device, info, pump }: OpenDevice, Tfjs: TfjsWebGpuCl
 
     override readSync(dataId: object): tf.backend_util.BackendValues {
       const { values, resource, dtype } = this.tensorMap.get(dataId);
-      if ((values ?? undefined) !== undefined || dtype === "complex64") return super.readSync(dataId);
+      if ((values ?? undefined) !== undefined || dtype === "complex64" || !resource) return super.readSync(dataId);
       const { buffer, mapping } = this.#copyToHost(resource);
       mapping.catch(() => undefined);
       if (!pump.waitUntil(() => buffer.mapState !== "pending") || buffer.mapState !== "mapped") failure ??= "its memory could not be read.";

@@ -1,9 +1,14 @@
-import { folded } from "./compute.ts";
-
+/** The most workgroups along one axis that WebGPU promises. */
+export const MOST_WORKGROUPS = 65535;
 /** Invocations of a workgroup of `perElement`. */
 const ELEMENTS = 256;
 /** Invocations of a workgroup of `perRow`. */
 const LANES = 128;
+
+/** n workgroups in two axes, as the limit wants it; the program finds its number as y·(groups along x) + x. */
+export function folded(n: number): [x: number, y: number, z: number] {
+  return n <= MOST_WORKGROUPS ? [n, 1, 1] : [MOST_WORKGROUPS, Math.ceil(n / MOST_WORKGROUPS), 1];
+}
 
 const BUILTINS = "@builtin(workgroup_id) group : vec3u, @builtin(num_workgroups) groups : vec3u, @builtin(local_invocation_index) lane : u32";
 

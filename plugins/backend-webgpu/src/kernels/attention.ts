@@ -1,7 +1,7 @@
 import type { KernelTable, tf } from "@deft-js/tensor";
 import type { Compute } from "../compute.ts";
 import { present, required, type FusedKernel, type Inputs } from "../kernel.ts";
-import { DROPOUT, dropoutNumbers, elementGroups, perElement, perRow, rowGroups, when } from "../wgsl.ts";
+import { DROPOUT, dropoutNumbers, elementGroups, MOST_WORKGROUPS, perElement, perRow, rowGroups, when } from "../wgsl.ts";
 import { multiply, type Operand } from "./product.ts";
 
 /** The most elements of scores that are held at a time, 1 GiB: longer batches go a few examples at a time. */
@@ -28,8 +28,8 @@ function shapeOf(inputs: Inputs, { heads }: Attributes): Shape {
   return { batch, heads, queries, keys: required(inputs, "k").shape[1] ?? 0, depth: width / heads };
 }
 
-function* rounds({ batch, heads, queries, keys }: Shape): Iterable<Round> {
-  const most = Math.max(1, Math.floor(Math.min(MOST_SCORES / Math.max(1, heads * queries * keys), 65535 / heads)));
+function* rounds({ batch, heads, queries, keys }: Shape, mostScores: number): Iterable<Round> {
+  const most = Math.max(1, Math.floor(Math.min(mostScores / Math.max(1, heads * queries * keys), MOST_WORKGROUPS / heads)));
   for (let first = 0; first < batch; first += most) yield { first, examples: Math.min(most, batch - first) };
 }
 
@@ -87,15 +87,25 @@ function rawScores(compute: Compute, scores: tf.TensorInfo, shape: Shape, round:
   multiply(compute, { m, n, k: depth, a: headed(q, shape, round), b: headed(k, shape, round, true), y: scored(scores, shape), count: round.examples * heads, heads });
 }
 
+/** Both kernels, holding so many scores at a time. */
+export function attentionKernels(mostScores: number): { readonly attention: FusedKernel<"DeftAttention">; readonly attentionGradient: FusedKernel<"DeftAttentionGradient"> } {
+  return {
+    attention: (compute, inputs, attrs) => forward(compute, inputs, attrs, mostScores),
+    attentionGradient: (compute, inputs, attrs) => backward(compute, inputs, attrs, mostScores),
+  };
+}
+
+export const { attention, attentionGradient } = attentionKernels(MOST_SCORES);
+
 /** The context and log Σ exp of each row of scores: scores by tiles, their softmax row by row, and its product with v. */
-export const attention: FusedKernel<"DeftAttention"> = (compute, inputs, attrs) => {
+function forward(compute: Compute, inputs: Inputs, attrs: Attributes, mostScores: number): tf.TensorInfo[] {
   const [q, k, v] = [required(inputs, "q"), required(inputs, "k"), required(inputs, "v")];
   const { mask, bias } = inputs;
   const shape = shapeOf(inputs, attrs);
   const { batch, heads, queries, keys, depth } = shape;
   const context = compute.make(q.shape);
   const logSumExp = compute.make([batch, heads, queries]);
-  for (const round of rounds(shape)) {
+  for (const round of rounds(shape, mostScores)) {
     const scores = compute.make([round.examples, heads, queries, keys]);
     rawScores(compute, scores, shape, round, q, k);
     const numbers = rowNumbers(shape, attrs, round, bias);
@@ -111,7 +121,7 @@ export const attention: FusedKernel<"DeftAttention"> = (compute, inputs, attrs) 
     compute.free(scores);
   }
   return [context, logSumExp];
-};
+}
 
 function softmaxRow({ dropout }: Attributes): string {
   return /* wgsl */ `${ROW}
@@ -126,13 +136,13 @@ function softmaxRow({ dropout }: Attributes): string {
 }
 
 /** dq, dk, dv, and dbias when `biasGradient`. */
-export const attentionGradient: FusedKernel<"DeftAttentionGradient"> = (compute, inputs, attrs) => {
+function backward(compute: Compute, inputs: Inputs, attrs: KernelTable["DeftAttentionGradient"], mostScores: number): tf.TensorInfo[] {
   const [q, k, v, dy] = [required(inputs, "q"), required(inputs, "k"), required(inputs, "v"), required(inputs, "dy")];
   const shape = shapeOf(inputs, attrs);
   const [dq, dk, dv] = [compute.make(q.shape), compute.make(k.shape), compute.make(v.shape)];
   const dBias = attrs.biasGradient ? compute.make(required(inputs, "bias").shape) : undefined;
   const { heads, queries, keys, depth } = shape;
-  for (const round of rounds(shape)) {
+  for (const round of rounds(shape, mostScores)) {
     const of = { count: round.examples * heads, heads };
     const [probabilities, dScores] = [compute.make([round.examples, heads, queries, keys]), compute.make([round.examples, heads, queries, keys])];
     rawScores(compute, probabilities, shape, round, q, k);
@@ -146,7 +156,7 @@ export const attentionGradient: FusedKernel<"DeftAttentionGradient"> = (compute,
     compute.free(dScores);
   }
   return dBias === undefined ? [dq, dk, dv] : [dq, dk, dv, dBias];
-};
+}
 
 /** Raw scores become the probabilities after dropout, and the gradient by those becomes that by the scores: dS = P∘(dP − Σ P∘dP). */
 function scoreGradient(compute: Compute, writes: { probabilities: tf.TensorInfo; dScores: tf.TensorInfo }, shape: Shape, round: Round, inputs: Inputs, attrs: Attributes): void {

@@ -2,6 +2,7 @@ import type { KernelName } from "@deft-js/tensor";
 import type { FusedKernel, TfjsKernel } from "../kernel.ts";
 import { activation, activationGradient, densityPenalty, densityPenaltyGradient, dropout } from "./activation.ts";
 import { attention, attentionGradient } from "./attention.ts";
+import { add, divide, fill, multiply, sub } from "./elementwise.ts";
 import { gather, scatterAdd } from "./embedding.ts";
 import { linear, linearInputGradient, linearWeightGradient, lowRank, lowRankGradient, rowSum } from "./linear.ts";
 import { crossEntropy, crossEntropyGradient, softmax } from "./loss.ts";
@@ -35,4 +36,4 @@ export const FUSED: { readonly [N in KernelName]?: FusedKernel<N> } = {
 };
 
 /** Kernels of tfjs that it lacks on WebGPU, gets wrong, or launches at a high price. */
-export const OVERRIDES: Readonly<Record<string, TfjsKernel>> = { Softmax: softmax };
+export const OVERRIDES: Readonly<Record<string, TfjsKernel>> = { Softmax: softmax, Add: add, Sub: sub, Multiply: multiply, RealDiv: divide, Fill: fill };

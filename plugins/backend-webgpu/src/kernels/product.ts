@@ -64,6 +64,12 @@ const SPLIT_TILES = 256;
 
 const tilesOf = ({ m, n, count = 1 }: Product, { each }: Tile): number => Math.ceil(m / (16 * each)) * Math.ceil(n / (16 * each)) * count;
 
+/** Large tiles do more with what they fetch; small ones where large would be half empty, or too few. */
+function tileOf(product: Product): Tile {
+  const full = product.m > 16 * SMALL.each && product.n > 16 * SMALL.each;
+  return full && tilesOf(product, LARGE) >= LARGE_TILES ? LARGE : SMALL;
+}
+
 /** Into how many parts the inner axis is split; the same for a shape always, so that sums are the same each time. */
 function partsOf(product: Product): number {
   const tiles = tilesOf(product, SMALL);
@@ -76,7 +82,7 @@ export function multiply(compute: Compute, product: Product): void {
   const { m, n } = product;
   if (m * n === 0) return;
   const parts = partsOf(product);
-  if (parts === 1) return launch(compute, product, tilesOf(product, LARGE) >= LARGE_TILES ? LARGE : SMALL, product.count ?? 1, product.k);
+  if (parts === 1) return launch(compute, product, tileOf(product), product.count ?? 1, product.k);
   const partial = compute.make([parts, m, n]);
   const { a, b, k } = product;
   const sliced: Product = { m, n, k, a, b, y: { tensor: partial, stride: n, outer: m * n } };

@@ -1,5 +1,5 @@
 import type { Bound, Compute } from "../compute.ts";
-import { folded } from "../compute.ts";
+import { folded } from "../wgsl.ts";
 
 /** Columns of a workgroup, and the lanes that share a column's rows. */
 const COLUMNS = 16;
