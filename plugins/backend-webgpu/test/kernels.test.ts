@@ -102,6 +102,25 @@ describe.skipIf(noAdapter !== undefined)("kernels on webgpu", () => {
     });
   }, COMPILING);
 
+  test.each([
+    [[2, 3, 4], [2, 4, 5], false, false],
+    [[3, 4], [2, 5, 4], false, true],
+    [[2, 4, 3], [1, 4, 5], true, false],
+    [[2, 3, 0], [2, 0, 5], false, false],
+  ] as const)("stacks of matrices %j and %j", async (shapeA, shapeB, transposeA, transposeB) => {
+    const [a, b] = [shapeA, shapeB].map((shape) => rng.normals(shape.reduce<number>((n, d) => n * d, 1), 1)) as [Float32Array, Float32Array];
+    const found = (): { shape: number[]; values: Float32Array } => ops.scope(() => {
+      const y = ops.tf.matMul(ops.tensor(a, shapeA), ops.tensor(b, shapeB), transposeA, transposeB);
+      return { shape: y.shape, values: ops.read(y) };
+    });
+    const actual = found();
+    await ops.useBackend("cpu");
+    const expected = found();
+    await ops.useBackend("webgpu");
+    expect(actual.shape).toEqual(expected.shape);
+    expect(apart(actual.values, expected.values)).toBeLessThan(1e-5);
+  }, COMPILING);
+
   test("what has been read is read anew once the device has changed it in place", () => {
     const [value, first, second] = ["p", "m", "v"].map((name) => ops.Variable.from(name, Float32Array.of(1, 2, 3), [3])) as [ops.Variable, ops.Variable, ops.Variable];
     expect([...value.data()]).toEqual([1, 2, 3]);

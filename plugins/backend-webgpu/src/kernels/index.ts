@@ -6,6 +6,7 @@ import { add, divide, fill, multiply, sub } from "./elementwise.ts";
 import { gather, scatterAdd } from "./embedding.ts";
 import { linear, linearInputGradient, linearWeightGradient, lowRank, lowRankGradient, rowSum } from "./linear.ts";
 import { crossEntropy, crossEntropyGradient, softmax } from "./loss.ts";
+import { batchMatMul } from "./matmul.ts";
 import { norm, normGradient } from "./norm.ts";
 import { adamW, squaredNorms, sums } from "./training.ts";
 
@@ -36,4 +37,4 @@ export const FUSED: { readonly [N in KernelName]?: FusedKernel<N> } = {
 };
 
 /** Kernels of tfjs that it lacks on WebGPU, gets wrong, or launches at a high price. */
-export const OVERRIDES: Readonly<Record<string, TfjsKernel>> = { Softmax: softmax, Add: add, Sub: sub, Multiply: multiply, RealDiv: divide, Fill: fill };
+export const OVERRIDES: Readonly<Record<string, TfjsKernel>> = { BatchMatMul: batchMatMul, Softmax: softmax, Add: add, Sub: sub, Multiply: multiply, RealDiv: divide, Fill: fill };

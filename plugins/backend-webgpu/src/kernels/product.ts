@@ -161,10 +161,10 @@ fn load_${name}(offset : u32, ${across} : u32, inner : u32, end : u32) -> vec4f 
   var four = vec4f();
   if (inner >= end || ${across} >= ${size}) { return four; }
   let at = offset + ${start};
+  if (${across} + 3u < ${size}) { return vec4f(${name}[at], ${name}[at + ${step}], ${name}[at + 2u * ${step}], ${name}[at + 3u * ${step}]); }
   four.x = ${name}[at];
   if (${across} + 1u < ${size}) { four.y = ${name}[at + ${step}]; }
   if (${across} + 2u < ${size}) { four.z = ${name}[at + 2u * ${step}]; }
-  if (${across} + 3u < ${size}) { four.w = ${name}[at + 3u * ${step}]; }
   return four;
 }`;
 }
