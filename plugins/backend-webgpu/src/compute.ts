@@ -16,6 +16,8 @@ export interface Stored {
   values: tf.backend_util.BackendValues | null | undefined;
   resource?: DeviceBuffer | null;
   readonly refCount: number;
+  /** How often a program has written over the values, of a tensor to which that has happened. */
+  changes?: number;
 }
 
 /** What is used of tfjs's back-end: its memory and its recording. */
@@ -132,7 +134,9 @@ export class Compute {
     this.#forget(this.#stored(info));
   }
 
+  /** What is known of the values on the host no longer holds. */
   #forget(stored: Stored): void {
+    stored.changes = (stored.changes ?? 0) + 1;
     if (stored.values?.length !== 0) stored.values = null;
   }
 

@@ -62,6 +62,15 @@ export function backendOn({ device, info, pump }: OpenDevice, Tfjs: TfjsWebGpuCl
       return this.convertAndCacheOnCPU(dataId, read);
     }
 
+    /** tfjs keeps what has been read: not where a program has written over it in the meantime. */
+    override async read(dataId: object): Promise<tf.backend_util.BackendValues> {
+      const stored = this.tensorMap.get(dataId);
+      const { changes } = stored;
+      const values = await super.read(dataId);
+      if (stored.changes !== changes) stored.values = null;
+      return values;
+    }
+
     override async getBufferData(from: DeviceBuffer): Promise<ArrayBuffer> {
       const { buffer, mapping } = this.#copyToHost(from);
       await mapping.catch((error: unknown) => (failure ??= (error as Error).message));
@@ -73,6 +82,11 @@ export function backendOn({ device, info, pump }: OpenDevice, Tfjs: TfjsWebGpuCl
       const stored = this.tensorMap.get(dataId);
       if (tf.util.sizeFromShape(stored.shape) > 0) super.uploadToGPU(dataId);
       else stored.resource ??= this.bufferManager.acquireBuffer(4, STORAGE | COPY_SRC | COPY_DST);
+    }
+
+    override submitQueue(): void {
+      super.submitQueue();
+      this.bufferManager.trim();
     }
 
     /** Queues a copy into a buffer that the host may read, and asks for it to be mapped. */

@@ -121,6 +121,10 @@ describe.skipIf(noAdapter !== undefined)("kernels on webgpu", () => {
     expect(apart(actual.values, expected.values)).toBeLessThan(1e-5);
   }, COMPILING);
 
+  test.each(["relu", "gelu", "gelu_new", "silu", "tanh"] as const)("%s of NaN is NaN", (kind) => {
+    expect([...ops.scope(() => ops.read(ops.activation(ops.scale(ops.tensor([NaN, 0], [2]), 1), kind)))]).toEqual([NaN, 0]);
+  }, COMPILING);
+
   test("what has been read is read anew once the device has changed it in place", () => {
     const [value, first, second] = ["p", "m", "v"].map((name) => ops.Variable.from(name, Float32Array.of(1, 2, 3), [3])) as [ops.Variable, ops.Variable, ops.Variable];
     expect([...value.data()]).toEqual([1, 2, 3]);
@@ -131,6 +135,15 @@ describe.skipIf(noAdapter !== undefined)("kernels on webgpu", () => {
     });
     expect(apart(value.data(), expected)).toBeLessThan(1e-6);
     expect([...first.data()]).toEqual([1, 1.5, 2]);
+    for (const variable of [value, first, second]) variable.dispose();
+  });
+
+  test("a read that is under way while the device changes a tensor gives the old values, and the next one the new", async () => {
+    const [value, first, second] = ["p", "m", "v"].map((name) => new ops.Variable(name, ops.scope(() => ops.scale(ops.tensor([4, 4], [2]), 0.5)))) as [ops.Variable, ops.Variable, ops.Variable];
+    const under = ops.readAsync(first.value);
+    ops.scope(() => ops.adamWStep({ value, first, second }, ops.tensor([1, 1], [2]), { learningRate: 0.5, beta1: 0.5, beta2: 0.5, epsilon: 0.1, weightDecay: 0, step: 1 }));
+    expect([...(await under)]).toEqual([2, 2]);
+    expect([...ops.read(first.value)]).toEqual([1.5, 1.5]);
     for (const variable of [value, first, second]) variable.dispose();
   });
 

@@ -97,4 +97,20 @@ describe("device memory", () => {
     buffers.dispose();
     expect(fake.buffers.every(({ destroyed }) => destroyed)).toBe(true);
   });
+
+  test("free buffers beyond twice the most that was in use go back, those wanted longest ago first", () => {
+    const fake = fakeDevice();
+    const buffers = new DeviceBuffers(fake.device, 10);
+    const once = (bytes: number): void => {
+      buffers.releaseBuffer(buffers.acquireBuffer(bytes, 1));
+      buffers.trim();
+    };
+    for (const bytes of [100, 90, 20]) once(bytes); // 210 are allowed
+    expect(buffers.numBytesAllocated).toBe(210);
+    once(100);
+    once(30);
+    expect(fake.buffers.map(({ size, destroyed }) => [size, destroyed])).toEqual([[100, false], [90, true], [20, false], [30, false]]);
+    expect(buffers.numBytesAllocated).toBe(150);
+    expect(buffers.acquireBuffer(90, 1)).not.toBe(fake.buffers[1]);
+  });
 });

@@ -34,7 +34,7 @@ fn with_zeros(x : f32, factor : f32, zero : f32) -> f32 { return x * select(max(
 /** f(x) as an expression. */
 const VALUES: Readonly<Record<Activation, string>> = {
   identity: "x",
-  relu: "max(x, 0.0)",
+  relu: "select(x, 0.0, x < 0.0)",
   gelu: "with_zeros(x, normal_cdf(x), -5.543040752410889)",
   gelu_new: "with_zeros(x, 0.5 * (1.0 + inner_tanh(x)), -5.061380863189697)",
   silu: "x * sigmoid(x)",
