@@ -1,11 +1,10 @@
 import { tf } from "@deft-js/tensor";
 import { BindGroups } from "./bind-groups.ts";
-import type { BindGroup, BindGroupLayout, CommandEncoder, ComputePass, ComputePipeline, Device, DeviceBuffer, LayoutEntry } from "./dawn.ts";
-import { declaredNumbers, NumberBuffers, type LaunchNumbers } from "./numbers.ts";
+import type { BindGroup, CommandEncoder, ComputePass, ComputePipeline, Device, DeviceBuffer } from "./dawn.ts";
+import { NumberBuffers } from "./numbers.ts";
+import { Programs, type Launch } from "./programs.ts";
 import { elementGroups, perElement } from "./wgsl.ts";
 
-/** GPUShaderStage.COMPUTE of the WebGPU standard. */
-const COMPUTE_STAGE = 4;
 /** Launches in one submission. A submission costs the host as much as a few launches, and the device waits only for the first. */
 const BATCH = 64;
 
@@ -35,50 +34,22 @@ export interface Recorder {
   disposeData(dataId: object, force?: boolean): boolean;
 }
 
-/** Tensors by the names that a program has for them. */
-export type Bound = Readonly<Record<string, tf.TensorInfo>>;
-
-/** One launch of a program. */
-export interface Launch {
-  /** Names the program: launches of one name, with the same bindings, share it. */
-  readonly program: string;
-  /** Its WGSL, a function `main` and what it calls; bindings and `numbers` are declared by their names. Asked for once. */
-  readonly code: () => string;
-  /** Read alone. None of them may be written in the same launch. */
-  readonly reads: Bound;
-  /** Written, and read where the program does so. */
-  readonly writes: Bound;
-  readonly numbers: LaunchNumbers;
-  /** Along x (at most 2³¹, folded into y by `folded`), y and z; nothing is launched where one is 0. */
-  readonly workgroups: readonly [x: number, y: number, z: number];
-}
-
-interface Program {
-  readonly pipeline: ComputePipeline;
-  readonly layout: BindGroupLayout;
-}
-
 /**
  * Runs WGSL on tfjs's device, beside its own programs and in their order: any number of inputs and results, results in the memory of an input, numbers in buffers that are
  * kept. A tensor's memory may be handed on as soon as it is disposed of: the device runs what is recorded in order.
  */
 export class Compute {
-  readonly #device: Device;
   readonly #recorder: Recorder;
   readonly #numbers: NumberBuffers;
   readonly #groups: BindGroups;
-  /** Of the numbers, which have a group to themselves: tensors keep theirs where a number changes with each step. */
-  readonly #numbersLayout: BindGroupLayout;
-  readonly #layouts = new Map<string, BindGroupLayout>();
-  readonly #programs = new Map<string, Program>();
+  readonly #programs: Programs;
   #launches = 0;
 
   constructor(device: Device, recorder: Recorder) {
-    this.#device = device;
     this.#recorder = recorder;
     this.#numbers = new NumberBuffers(device);
     this.#groups = new BindGroups(device);
-    this.#numbersLayout = layoutOf(device, ["uniform"]);
+    this.#programs = new Programs(device);
     tf.env().set("WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE", BATCH);
   }
 
@@ -99,12 +70,6 @@ export class Compute {
     return this.#recorder.makeTensorInfo([...shape], "float32", values);
   }
 
-  /** Another handle on the memory of `info`, under a shape of as many elements. */
-  handle(info: tf.TensorInfo, shape: readonly number[]): tf.TensorInfo {
-    this.#recorder.incRef(info.dataId);
-    return { dataId: info.dataId, shape: [...shape], dtype: info.dtype };
-  }
-
   /** Frees a tensor that this made for itself. */
   free(info: tf.TensorInfo): void {
     this.#recorder.disposeData(info.dataId);
@@ -114,7 +79,8 @@ export class Compute {
   taken(info: tf.TensorInfo | undefined, inputs: Readonly<Record<string, tf.TensorInfo | undefined>>): tf.TensorInfo | undefined {
     if (info === undefined || this.#stored(info).dtype !== "float32" || this.#stored(info).refCount !== 1) return undefined;
     if (Object.values(inputs).filter((input) => input?.dataId === info.dataId).length > 1) return undefined;
-    return this.handle(info, info.shape);
+    this.#recorder.incRef(info.dataId);
+    return { dataId: info.dataId, shape: [...info.shape], dtype: "float32" };
   }
 
   /** Whether a tensor's values are on the device. */
@@ -164,13 +130,12 @@ export class Compute {
   }
 
   #run(launch: Launch): void {
-    const names = [...Object.keys(launch.reads), ...Object.keys(launch.writes)];
     const tensors = [...Object.values(launch.reads), ...Object.values(launch.writes)];
     for (const tensor of tensors) this.#recorder.uploadToGPU(tensor.dataId);
     for (const tensor of Object.values(launch.writes)) this.#forget(this.#stored(tensor));
-    const program = this.#program(launch, names, tensors);
+    const program = this.#programs.of(launch);
     const buffers = tensors.map((tensor) => this.#stored(tensor).resource as DeviceBuffer);
-    const groups = [this.#groups.of(program.layout, buffers), this.#groups.of(this.#numbersLayout, [this.#numbers.of(launch.numbers)])] as const;
+    const groups = [this.#groups.of(program.layout, buffers), this.#groups.of(this.#programs.numbersLayout, [this.#numbers.of(launch.numbers)])] as const;
     this.#record(program.pipeline, groups, launch.workgroups);
   }
 
@@ -192,39 +157,4 @@ export class Compute {
   #stored(info: tf.TensorInfo): Stored {
     return this.#recorder.tensorMap.get(info.dataId);
   }
-
-  #program(launch: Launch, names: readonly string[], tensors: readonly tf.TensorInfo[]): Program {
-    const types = tensors.map((tensor) => (tensor.dtype === "float32" ? "f32" : "i32"));
-    const key = `${launch.program}(${names.join()})${types.join()}`;
-    let program = this.#programs.get(key);
-    if (program === undefined) this.#programs.set(key, (program = this.#compiled(launch, names, types)));
-    return program;
-  }
-
-  #compiled({ program, code, reads, numbers }: Launch, names: readonly string[], types: readonly string[]): Program {
-    const reading = Object.keys(reads).length;
-    const declared = names.map((name, i) => `@group(0) @binding(${i}) var<storage, ${i < reading ? "read" : "read_write"}> ${name} : array<${types[i]}>;`);
-    const uniform = `${declaredNumbers(numbers)}\n@group(1) @binding(0) var<uniform> numbers : Numbers;`;
-    const module = this.#device.createShaderModule({ label: program, code: [...declared, uniform, code()].join("\n") });
-    const layout = this.#layout(reading, names.length - reading);
-    const pipelineLayout = this.#device.createPipelineLayout({ bindGroupLayouts: [layout, this.#numbersLayout] });
-    return { layout, pipeline: this.#device.createComputePipeline({ label: program, layout: pipelineLayout, compute: { module, entryPoint: "main" } }) };
-  }
-
-  /** The layout of so many bindings to read and so many to write: programs alike in this share it, and with it the groups of their buffers. */
-  #layout(reads: number, writes: number): BindGroupLayout {
-    const key = `${reads},${writes}`;
-    let layout = this.#layouts.get(key);
-    if (layout === undefined) {
-      layout = layoutOf(this.#device, [...Array<BufferType>(reads).fill("read-only-storage"), ...Array<BufferType>(writes).fill("storage")]);
-      this.#layouts.set(key, layout);
-    }
-    return layout;
-  }
-}
-
-type BufferType = LayoutEntry["buffer"]["type"];
-
-function layoutOf(device: Device, types: readonly BufferType[]): BindGroupLayout {
-  return device.createBindGroupLayout({ entries: types.map((type, binding) => ({ binding, visibility: COMPUTE_STAGE, buffer: { type } })) });
 }

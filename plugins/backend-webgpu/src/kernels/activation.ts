@@ -1,5 +1,6 @@
 import type { tf } from "@deft-js/tensor";
-import type { Bound, Compute } from "../compute.ts";
+import type { Compute } from "../compute.ts";
+import type { Bound } from "../programs.ts";
 import { asMatrix, present, required, sizeOf, type FusedKernel, type Inputs } from "../kernel.ts";
 import { DROPOUT, dropoutNumbers, elementGroups, perElement, perRow, rowGroups, when } from "../wgsl.ts";
 import { activationWgsl, derivesFromOutput, type Activation } from "./activation-wgsl.ts";

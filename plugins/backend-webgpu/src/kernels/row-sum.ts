@@ -1,4 +1,5 @@
-import type { Bound, Compute } from "../compute.ts";
+import type { Compute } from "../compute.ts";
+import type { Bound } from "../programs.ts";
 import { folded } from "../wgsl.ts";
 
 /** Columns of a workgroup, and the lanes that share a column's rows. */
