@@ -24,7 +24,7 @@ export interface Launch {
 }
 
 /** A compiled program, and the layout of its tensors. */
-export interface Program {
+interface Program {
   readonly pipeline: ComputePipeline;
   readonly layout: BindGroupLayout;
 }

@@ -4,8 +4,8 @@ import { present, required, type FusedKernel, type Inputs } from "../kernel.ts";
 import { DROPOUT, dropoutNumbers, elementGroups, MOST_WORKGROUPS, perElement, perRow, rowGroups, when } from "../wgsl.ts";
 import { multiply, type Operand } from "./product.ts";
 
-/** The most elements of scores that are held at a time, 1 GiB: longer batches go a few examples at a time. */
-const MOST_SCORES = 2 ** 28;
+/** The most elements of scores that are held at a time, 512 MiB: longer batches go a few examples at a time. */
+const MOST_SCORES = 2 ** 27;
 
 interface Shape {
   readonly batch: number;
