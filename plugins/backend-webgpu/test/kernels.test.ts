@@ -38,6 +38,12 @@ describe.skipIf(noAdapter !== undefined)("kernels on webgpu", () => {
     });
   }, COMPILING);
 
+  test("tanh is as exact for small numbers as for large ones", () => {
+    const x = Float32Array.from({ length: 4000 }, (_, i) => (i % 2 ? -1 : 1) * 1e-6 * 1.004 ** i); // to 8.6, through the joint of series and exponential at 1/4
+    const y = ops.scope(() => ops.read(ops.tanh(ops.tensor(x, [x.length]))));
+    expect(y.reduce((most, value, i) => Math.max(most, Math.abs(value / Math.tanh(x[i]!) - 1)), 0)).toBeLessThan(2e-6);
+  }, COMPILING);
+
   // Rows without a key: in all of them by padding, by order (more queries than keys), and by both.
   test.each([
     [3, 3, false, [0, 0, 0, 1, 0, 1]],

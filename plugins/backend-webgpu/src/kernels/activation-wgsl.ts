@@ -5,11 +5,13 @@ export type Activation = ActivationKind | "identity";
 
 /**
  * The exact zeros of the GELU forms fall where PyTorch's float32 ones do; erf is Eigen's float32 minimax form x·P(x²)/Q(x²) on [−4, 4]: both as in the composed form of
- * @deft-js/tensor.
+ * @deft-js/tensor. tanh below 1/4 is its series, where 1 − e would lose what it says.
  */
 const SHARED = /* wgsl */ `
 fn sigmoid(x : f32) -> f32 { return 1.0 / (1.0 + exp(-x)); }
 fn hyperbolic(x : f32) -> f32 {
+  let s = x * x;
+  if (s < 0.0625) { return x * (1.0 + s * (-0.33333333 + s * (0.13333333 + s * (-0.053968254 + s * 0.021869489)))); }
   let e = exp(-2.0 * abs(x));
   return sign(x) * (1.0 - e) / (1.0 + e);
 }
