@@ -19,9 +19,19 @@ export function output(outputs: readonly Tensor[], index: number, kernel: Kernel
   return tensor;
 }
 
-/** A second handle on a tensor's values: what `clone` gives, past tfjs's own tape and profile. */
+/** The result of one of tfjs's own kernels, past its tape and profile, or `undefined` when the active back-end has none of this name. */
+export function runPlain(name: string, inputs: Readonly<Record<string, Tensor>>, attrs: Readonly<Record<string, unknown>> = {}): Tensor | undefined {
+  const kernel = tf.getKernel(name, tf.getBackend());
+  if (kernel === undefined) return undefined;
+  return tf.engine().makeTensorFromTensorInfo(kernel.kernelFunc({ inputs, attrs: attrs as tf.NamedAttrMap, backend: tf.backend() }) as tf.TensorInfo) as Tensor;
+}
+
+/** A second handle on a tensor's values, as `clone` gives it. */
 export function handleOn(x: Tensor): Tensor {
-  const identity = tf.getKernel(tf.Identity, tf.getBackend());
-  if (identity === undefined) return x.clone();
-  return tf.engine().makeTensorFromTensorInfo(identity.kernelFunc({ inputs: { x }, attrs: {}, backend: tf.backend() }) as tf.TensorInfo) as Tensor;
+  return runPlain(tf.Identity, { x }) ?? x.clone();
+}
+
+/** One number all over a float32 shape. */
+export function filled(shape: readonly number[], value: number): Tensor {
+  return runPlain(tf.Fill, {}, { shape: [...shape], value, dtype: "float32" }) ?? tf.fill([...shape], value);
 }

@@ -157,13 +157,13 @@ function shown(row: Row): Row {
 }
 
 /** With the density loss (ours) beside without it (peer); the large model takes fewer turns. */
-function densitySuite(): Pick<Row, "name" | "ours_ms" | "peer_ms" | "ratio">[] {
+function densitySuite(): (Pick<Row, "name" | "ours_ms" | "peer_ms" | "ratio"> & { readonly paired: number })[] {
   build();
-  const sizes = [["bert-tiny", 32, 32, 300], ["bert-mini", 16, 128, 60], ["bert-base", 16, 128, 6]] as const;
+  const sizes = [["bert-tiny", 32, 32, 300], ["bert-mini", 16, 128, 60], ["bert-base", 16, 128, 12]] as const;
   return sizes.filter(([size]) => args.only === undefined || new RegExp(args.only).test(`density-loss.${size}`)).map(([size, batch, seq, turns]) => {
-    const { with_ms, without_ms } = timed<{ with_ms: number; without_ms: number }>(process.execPath, published("density.ts", { size, batch, seq, turns }));
-    const row = { name: `density-loss.${size}.b${batch}`, ours_ms: with_ms, peer_ms: without_ms, ratio: Number((with_ms / without_ms).toFixed(4)) };
-    console.log(`${row.name.padEnd(36)} with ${with_ms.toFixed(2).padStart(9)} ms  without ${without_ms.toFixed(2).padStart(9)} ms  ratio ${row.ratio}`);
+    const { with_ms, without_ms, paired } = timed<{ with_ms: number; without_ms: number; paired: number }>(process.execPath, published("density.ts", { size, batch, seq, turns }));
+    const row = { name: `density-loss.${size}.b${batch}`, ours_ms: with_ms, peer_ms: without_ms, ratio: Number((with_ms / without_ms).toFixed(4)), paired: Number(paired.toFixed(4)) };
+    console.log(`${row.name.padEnd(36)} with ${with_ms.toFixed(2).padStart(9)} ms  without ${without_ms.toFixed(2).padStart(9)} ms  ratio ${row.ratio}  by paired steps ${row.paired}`);
     return row;
   });
 }

@@ -1,3 +1,4 @@
+import { runPlain } from "../run-kernel.ts";
 import { differentiable } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
 
@@ -9,9 +10,15 @@ export function sumTo(dy: Tensor, shape: readonly number[]): Tensor {
   return summed.shape.length === shape.length ? summed : tf.reshape(summed, [...shape]);
 }
 
+/** a + b without a record. */
+export function plus(a: Tensor, b: Tensor): Tensor {
+  const alike = a.dtype === b.dtype && a.shape.length === b.shape.length && a.shape.every((n, i) => n === b.shape[i]); // nothing to convert, nothing to broadcast
+  return (alike ? runPlain(tf.Add, { a, b }) : undefined) ?? tf.add(a, b);
+}
+
 /** sum + part without a record; a sum that is not there yet counts as 0. */
 export function addTo(sum: Tensor | undefined, part: Tensor): Tensor {
-  return sum === undefined ? part : tf.add(sum, part);
+  return sum === undefined ? part : plus(sum, part);
 }
 
 type Binary = (a: Tensor, b: Tensor) => Tensor;
@@ -30,7 +37,7 @@ function binary(name: string, f: Binary, da: (dy: Tensor, a: Tensor, b: Tensor) 
 }
 
 /** a + b, with broadcasting. */
-export const add = binary("add", tf.add, (dy) => dy, (dy) => dy);
+export const add = binary("add", plus, (dy) => dy, (dy) => dy);
 /** a − b, with broadcasting. */
 export const sub = binary("sub", tf.sub, (dy) => dy, (dy) => tf.neg(dy));
 /** a·b elementwise, with broadcasting. */
