@@ -3,6 +3,7 @@ export { DeftError } from "./errors.ts";
 export { hostArray, type HostMemory } from "./host-array.ts";
 export { registerHostKernels } from "./host-kernels.ts";
 export type { ActivationKind, KernelName, KernelTable, OnDecision, SparseDecision } from "./kernels.ts";
+export { derivesFromOutput, ERF_P, ERF_Q, GELU_NEW_ZERO, GELU_ZERO } from "./ops/composed-activation.ts";
 export { activation, gelu, geluNew, relu, sigmoid, silu, tanh } from "./ops/activation.ts";
 export { attention, FLOAT_MIN, type AttentionOptions } from "./ops/attention.ts";
 export { densityPenalty, type DensityPenaltyOptions } from "./ops/density.ts";
@@ -27,6 +28,7 @@ export {
   differentiable, gradientsOf, noGradient, valueAndGradients, type DeferredGradient, type Gradient, type Gradients, type InputGradient, type Op, type Summand, type SumSoFar, type ValueAndGradients,
 } from "./tape.ts";
 export { fill, intTensor, ones, read, readAsync, scalar, tensor, zeros } from "./tensor.ts";
+export { asMatrix, sizeOf } from "./tensor-info.ts";
 export { timeInTurns, type TimedCall, type TimedPasses } from "./time-in-turns.ts";
 export { tf, type Tensor } from "./tfjs.ts";
 export { Variable } from "./variable.ts";

@@ -31,7 +31,8 @@ export function handleOn(x: Tensor): Tensor {
   return runPlain(tf.Identity, { x }) ?? x.clone();
 }
 
-/** One number all over a float32 shape. */
-export function filled(shape: readonly number[], value: number): Tensor {
-  return runPlain(tf.Fill, {}, { shape: [...shape], value, dtype: "float32" }) ?? tf.fill([...shape], value);
+/** a + b without a record. */
+export function plus(a: Tensor, b: Tensor): Tensor {
+  const alike = a.dtype === b.dtype && tf.util.arraysEqual(a.shape, b.shape); // nothing to convert, nothing to broadcast
+  return (alike ? runPlain(tf.Add, { a, b }) : undefined) ?? tf.add(a, b);
 }

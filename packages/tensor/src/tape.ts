@@ -1,6 +1,7 @@
 import { DeftError } from "./errors.ts";
-import { filled, handleOn } from "./run-kernel.ts";
+import { handleOn, plus } from "./run-kernel.ts";
 import { hold, nextId, opScope, release } from "./scope.ts";
+import { fill } from "./tensor.ts";
 import { tf, type Tensor } from "./tfjs.ts";
 import type { Variable } from "./variable.ts";
 
@@ -53,7 +54,7 @@ export class Gradient {
       return;
     }
     const before = this.#sum;
-    this.#sum = tf.keep(tf.add(before, part));
+    this.#sum = tf.keep(plus(before, part));
     before.dispose();
     part.dispose();
   }
@@ -209,7 +210,7 @@ export function gradientsOf(f: () => readonly Summand[], variables: readonly Var
     const summands = f().filter(({ values }) => tape.tracks(values));
     active = undefined;
     if (summands.length === 0) throw new DeftError("tensor.gradient", "gradients: the value depends on none of the variables. Check what is trainable.");
-    for (const { values, weight } of summands) gradientIn(gradients, values).add(filled(values.shape, weight));
+    for (const { values, weight } of summands) gradientIn(gradients, values).add(fill(values.shape, weight));
     goBack(tape, gradients, new Set(variables.map((v) => v.value.id)));
     return collect(variables, gradients);
   } finally {

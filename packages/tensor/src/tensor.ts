@@ -1,4 +1,4 @@
-import { filled } from "./run-kernel.ts";
+import { runPlain } from "./run-kernel.ts";
 import { tf, type Tensor } from "./tfjs.ts";
 
 /** A float32 tensor from host values. */
@@ -28,7 +28,7 @@ export function ones(shape: readonly number[]): Tensor {
 
 /** One number all over a shape. */
 export function fill(shape: readonly number[], value: number): Tensor {
-  return filled(shape, value);
+  return runPlain(tf.Fill, {}, { shape: [...shape], value, dtype: "float32" }) ?? tf.fill([...shape], value, "float32");
 }
 
 /** A copy of the values on the host, read at once. */

@@ -1,5 +1,7 @@
-import { tf, type KernelName, type KernelTable } from "@deft-js/tensor";
+import type { KernelName, KernelTable, tf } from "@deft-js/tensor";
 import type { NativeBackend } from "./backend.ts";
+
+export { asMatrix, sizeOf } from "@deft-js/tensor";
 
 /** The tensors given to a kernel, by name; optional ones may be absent. */
 export type Inputs = Readonly<Record<string, tf.TensorInfo>>;
@@ -15,15 +17,4 @@ export function required(inputs: Inputs, name: string, kernel: string): tf.Tenso
   const tensor = inputs[name];
   if (tensor === undefined) throw new RangeError(`native ${kernel}: input ${name} is missing.`);
   return tensor;
-}
-
-/** The number of elements. */
-export function sizeOf(info: tf.TensorInfo): number {
-  return tf.util.sizeFromShape(info.shape);
-}
-
-/** A tensor as a matrix: its last axis, and the product of the others. */
-export function asMatrix(info: tf.TensorInfo): [rows: number, columns: number] {
-  const columns = info.shape.at(-1) ?? 1;
-  return [tf.util.sizeFromShape(info.shape.slice(0, -1)), columns];
 }

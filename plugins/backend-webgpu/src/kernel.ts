@@ -1,5 +1,7 @@
-import { DeftError, tf, type KernelName, type KernelTable } from "@deft-js/tensor";
+import { DeftError, type KernelName, type KernelTable, type tf } from "@deft-js/tensor";
 import type { Compute } from "./compute.ts";
+
+export { asMatrix, sizeOf } from "@deft-js/tensor";
 
 /** The tensors given to a kernel, by name; optional ones may be absent. */
 export type Inputs = Readonly<Record<string, tf.TensorInfo | undefined>>;
@@ -20,15 +22,4 @@ export function present(inputs: Inputs): Readonly<Record<string, tf.TensorInfo>>
   const there: Record<string, tf.TensorInfo> = {};
   for (const name in inputs) if (inputs[name] !== undefined) there[name] = inputs[name];
   return there;
-}
-
-/** The number of elements. */
-export function sizeOf(info: tf.TensorInfo): number {
-  return tf.util.sizeFromShape(info.shape);
-}
-
-/** A tensor as a matrix: its last axis, and the product of the others. */
-export function asMatrix(info: tf.TensorInfo): [rows: number, columns: number] {
-  const columns = info.shape.at(-1) ?? 1;
-  return [tf.util.sizeFromShape(info.shape.slice(0, -1)), columns];
 }

@@ -33,7 +33,7 @@ export interface WebGpuBackend extends tf.KernelBackend {
 }
 
 /**
- * tfjs's back-end on a device of Dawn, with two differences. It reads synchronously, which tfjs can only by drawing on a browser's canvas. And what the device
+ * tfjs's back-end on a device of Dawn, with memory and programs of our own beside its own (`bufferManager`, `compute`) and two other differences. It reads synchronously, which tfjs can only by drawing on a browser's canvas. And what the device
  * reports (a program that does not compile, memory that it does not have) fails the next read; WebGPU itself goes on with buffers of zeros.
  */
 export function backendOn({ device, info, pump }: OpenDevice, Tfjs: TfjsWebGpuClass): WebGpuBackend {

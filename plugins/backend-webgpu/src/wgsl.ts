@@ -62,6 +62,9 @@ fn main(${BUILTINS}) {
 }`;
 }
 
+/** The loop of `perRow` over the columns of its row in a matrix with `numbers.n` of them: `body` knows the `column`, and the element's number as `i`. */
+export const eachColumn = (body: string): string => `for (var column = lane; column < numbers.n; column += LANES) { let i = row * numbers.n + column; ${body} }`;
+
 /** The workgroups of `perRow`. */
 export const rowGroups = folded;
 

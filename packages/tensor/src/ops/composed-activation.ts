@@ -11,9 +11,10 @@ const INVERSE_SQRT_TAU = 1 / Math.sqrt(2 * Math.PI);
 const TANH_SCALE = Math.sqrt(2 / Math.PI);
 const TANH_CUBIC = 0.044715;
 
-// erf(x) ≈ x·P(x²)/Q(x²) on [−4, 4], the float32 minimax form that Eigen publishes; within 3 units in the last place.
-const ERF_P = [-2.72614225801306e-10, 2.77068142495902e-8, -2.10102402082508e-6, -5.69250639462346e-5, -7.34990630326855e-4, -2.95459980854025e-3, -1.60960333262415e-2];
-const ERF_Q = [-1.45660718464996e-5, -2.13374055278905e-4, -1.68282697438203e-3, -7.37332916720468e-3, -1.42647390514189e-2];
+/** P of erf(x) ≈ x·P(x²)/Q(x²) on [−4, 4], the float32 minimax form that Eigen publishes, within 3 units in the last place; the highest power first. */
+export const ERF_P = [-2.72614225801306e-10, 2.77068142495902e-8, -2.10102402082508e-6, -5.69250639462346e-5, -7.34990630326855e-4, -2.95459980854025e-3, -1.60960333262415e-2];
+/** Q of it. */
+export const ERF_Q = [-1.45660718464996e-5, -2.13374055278905e-4, -1.68282697438203e-3, -7.37332916720468e-3, -1.42647390514189e-2];
 
 function horner(x: Tensor, coefficients: readonly number[]): Tensor {
   return coefficients.slice(1).reduce<Tensor>((sum, c) => tf.add(tf.mul(sum, x), c), tf.fill(x.shape, coefficients[0] ?? 0));

@@ -1,4 +1,4 @@
-import { runPlain } from "../run-kernel.ts";
+import { plus } from "../run-kernel.ts";
 import { differentiable } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
 
@@ -8,12 +8,6 @@ export function sumTo(dy: Tensor, shape: readonly number[]): Tensor {
   const axes = dy.shape.flatMap((n, i) => (i < extra || (shape[i - extra] === 1 && n !== 1) ? [i] : []));
   const summed = axes.length === 0 ? dy : tf.sum(dy, axes, true);
   return summed.shape.length === shape.length ? summed : tf.reshape(summed, [...shape]);
-}
-
-/** a + b without a record. */
-export function plus(a: Tensor, b: Tensor): Tensor {
-  const alike = a.dtype === b.dtype && a.shape.length === b.shape.length && a.shape.every((n, i) => n === b.shape[i]); // nothing to convert, nothing to broadcast
-  return (alike ? runPlain(tf.Add, { a, b }) : undefined) ?? tf.add(a, b);
 }
 
 /** sum + part without a record; a sum that is not there yet counts as 0. */

@@ -1,7 +1,10 @@
-import type { ActivationKind } from "@deft-js/tensor";
+import { derivesFromOutput as kindDerivesFromOutput, ERF_P, ERF_Q, GELU_NEW_ZERO, GELU_ZERO, type ActivationKind } from "@deft-js/tensor";
 
 /** An activation, or none. */
 export type Activation = ActivationKind | "identity";
+
+/** A polynomial in s, the highest power first. */
+const horner = (coefficients: readonly number[]): string => coefficients.slice(1).reduce((sum, c) => `(${sum} * s + ${c})`, String(coefficients[0]));
 
 /**
  * The exact zeros of the GELU forms fall where PyTorch's float32 ones do; erf is Eigen's float32 minimax form x·P(x²)/Q(x²) on [−4, 4]: both as in the composed form of
@@ -18,16 +21,8 @@ fn hyperbolic(x : f32) -> f32 {
 fn normal_cdf(x : f32) -> f32 {
   let z = clamp(x * 0.70710678118654752, -4.0, 4.0);
   let s = z * z;
-  var p = -2.72614225801306e-10 * s + 2.77068142495902e-8;
-  p = p * s - 2.10102402082508e-6;
-  p = p * s - 5.69250639462346e-5;
-  p = p * s - 7.34990630326855e-4;
-  p = p * s - 2.95459980854025e-3;
-  p = p * s - 1.60960333262415e-2;
-  var q = -1.45660718464996e-5 * s - 2.13374055278905e-4;
-  q = q * s - 1.68282697438203e-3;
-  q = q * s - 7.37332916720468e-3;
-  q = q * s - 1.42647390514189e-2;
+  let p = ${horner(ERF_P)};
+  let q = ${horner(ERF_Q)};
   return 0.5 * (1.0 + clamp(z * p / q, -1.0, 1.0));
 }
 fn inner_tanh(x : f32) -> f32 { return hyperbolic(0.79788456080286536 * (x + 0.044715 * x * x * x)); }
@@ -37,8 +32,8 @@ fn with_zeros(x : f32, factor : f32, zero : f32) -> f32 { return x * select(max(
 const VALUES: Readonly<Record<Activation, string>> = {
   identity: "x",
   relu: "select(x, 0.0, x < 0.0)",
-  gelu: "with_zeros(x, normal_cdf(x), -5.543040752410889)",
-  gelu_new: "with_zeros(x, 0.5 * (1.0 + inner_tanh(x)), -5.061380863189697)",
+  gelu: `with_zeros(x, normal_cdf(x), ${GELU_ZERO})`,
+  gelu_new: `with_zeros(x, 0.5 * (1.0 + inner_tanh(x)), ${GELU_NEW_ZERO})`,
   silu: "x * sigmoid(x)",
   tanh: "hyperbolic(x)",
   sigmoid: "sigmoid(x)",
@@ -57,7 +52,7 @@ const SLOPES: Readonly<Record<Activation, string>> = {
 
 /** Whether f′ is taken from y = f(x) in place of x. */
 export function derivesFromOutput(kind: Activation): boolean {
-  return kind === "identity" || kind === "relu" || kind === "tanh" || kind === "sigmoid";
+  return kind === "identity" || kindDerivesFromOutput(kind);
 }
 
 /** WGSL of `activate(x)` = f(x) and `slope_of(at)` = f′, with `at` as `derivesFromOutput` says. */

@@ -1,8 +1,8 @@
 import type { tf } from "@deft-js/tensor";
 import type { Compute } from "../compute.ts";
 import type { Bound } from "../programs.ts";
-import { asMatrix, present, required, sizeOf, type FusedKernel, type Inputs } from "../kernel.ts";
-import { DROPOUT, dropoutNumbers, elementGroups, perElement, perRow, rowGroups, when } from "../wgsl.ts";
+import { asMatrix, present, required, sizeOf, type FusedKernel } from "../kernel.ts";
+import { DROPOUT, dropoutNumbers, eachColumn, elementGroups, perElement, perRow, rowGroups, when } from "../wgsl.ts";
 import { activationWgsl, derivesFromOutput, type Activation } from "./activation-wgsl.ts";
 
 /** y = f(x). */
@@ -92,14 +92,12 @@ function densityRow(backward: DensityBackward): string {
   let weight = weights[row];
   let upstream = dp[row / numbers.seq] * weight;
   var share = 0.0;
-  for (var column = lane; column < numbers.n; column += LANES) {
-    let i = row * numbers.n + column;
+  ${eachColumn(`
     let a = ${value};
     let squared = a * a;
     let spread = squared + numbers.epsilon;
     share += squared / spread;
-    dx[i] = (${incoming(backward)} + upstream * 2.0 * a * numbers.epsilon / (spread * spread)) * ${slopeAt(backward)};
-  }
+    dx[i] = (${incoming(backward)} + upstream * 2.0 * a * numbers.epsilon / (spread * spread)) * ${slopeAt(backward)};`)}
   ${when(shared, "let whole = total(lane, share); if (lane == 0u) { shares[row] = weight * whole; }")}`;
 }
 
@@ -110,7 +108,7 @@ function penaltyOf(compute: Compute, shares: tf.TensorInfo, penalty: tf.TensorIn
     program: "density penalty of examples",
     code: () => perRow(`
   var sum = 0.0;
-  for (var s = lane; s < numbers.n; s += LANES) { sum += shares[row * numbers.n + s]; }
+  ${eachColumn("sum += shares[i];")}
   let whole = total(lane, sum);
   if (lane == 0u) { penalty[row] = whole; }`),
     reads: { shares },
@@ -132,11 +130,7 @@ export const densityPenalty: FusedKernel<"DeftDensityPenalty"> = (compute, input
     program: "density penalty of positions",
     code: () => perRow(`
   var sum = 0.0;
-  for (var column = lane; column < numbers.n; column += LANES) {
-    let value = a[row * numbers.n + column];
-    let squared = value * value;
-    sum += squared / (squared + numbers.epsilon);
-  }
+  ${eachColumn("let squared = a[i] * a[i]; sum += squared / (squared + numbers.epsilon);")}
   let whole = total(lane, sum);
   if (lane == 0u) { shares[row] = weights[row] * whole; }`),
     reads: { a, weights: required(inputs, "weights") },
@@ -158,7 +152,7 @@ export const densityPenaltyGradient: FusedKernel<"DeftDensityPenaltyGradient"> =
 };
 
 /** y = x·keep/(1 − p). */
-export const dropout: FusedKernel<"DeftDropout"> = (compute, inputs: Inputs, { probability, seed }) => {
+export const dropout: FusedKernel<"DeftDropout"> = (compute, inputs, { probability, seed }) => {
   const x = required(inputs, "x");
   const y = compute.make(x.shape);
   const { integers, floats } = dropoutNumbers(probability, seed);

@@ -46,8 +46,8 @@ function scored(tensor: tf.TensorInfo, { heads, queries, keys }: Shape, transpos
 }
 
 /**
- * The functions of a row of scores: `masked(key)`, and `score(raw, …)` = scale·raw + bias, or finfo.min where it is masked. The row is query `query` of head `head` of
- * example `example`.
+ * The functions of a row of scores: `future(query, key)` and `padding(example, key)`, the masks of order and padding, and `score(raw, …)` = scale·raw + bias, or finfo.min where one of
+ * them masks.
  */
 function scoreWgsl(attrs: Attributes, inputs: Inputs): string {
   const padded = inputs["mask"] !== undefined;

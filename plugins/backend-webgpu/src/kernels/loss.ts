@@ -1,15 +1,13 @@
 import { asMatrix, required, sizeOf, type FusedKernel, type TfjsKernel } from "../kernel.ts";
-import { perRow, rowGroups } from "../wgsl.ts";
-
-const columns = (body: string): string => `for (var column = lane; column < numbers.n; column += LANES) { let i = row * numbers.n + column; ${body} }`;
+import { eachColumn, perRow, rowGroups } from "../wgsl.ts";
 
 /** `top` and `sum` of exponentials below it, of a row of `x`. The maximum starts at the lowest float32, so that a row of finfo.min is uniform. */
 const exponentials = (x: string): string => /* wgsl */ `
   var most = -3.4028234663852886e38;
-  ${columns(`most = max(most, ${x}[i]);`)}
+  ${eachColumn(`most = max(most, ${x}[i]);`)}
   let top = largest(lane, most);
   var part = 0.0;
-  ${columns(`part += exp(${x}[i] - top);`)}
+  ${eachColumn(`part += exp(${x}[i] - top);`)}
   let sum = total(lane, part);`;
 
 /** The mean cross entropy over the rows that count, NaN where none does, and each row's log Σ exp. */
@@ -69,7 +67,7 @@ export const crossEntropyGradient: FusedKernel<"DeftCrossEntropyGradient"> = (co
   let label = u32(labels[row]);
   let factor = select(dy[0] / count, 0.0, label == numbers.ignored);
   let level = logSumExp[row];
-  ${columns("dLogits[i] = factor * (exp(logits[i] - level) - select(0.0, 1.0, column == label));")}`),
+  ${eachColumn("dLogits[i] = factor * (exp(logits[i] - level) - select(0.0, 1.0, column == label));")}`),
     reads: { logits, labels, logSumExp, dy },
     writes: { dLogits },
     numbers: { integers: { rows, n, ignored: ignoreIndex } },
@@ -86,7 +84,7 @@ export const softmax: TfjsKernel = (compute, inputs) => {
   compute.run({
     program: "softmax",
     code: () => perRow(`${exponentials("x")}
-  ${columns("y[i] = exp(x[i] - top) / sum;")}`),
+  ${eachColumn("y[i] = exp(x[i] - top) / sum;")}`),
     reads: { x },
     writes: { y },
     numbers: { integers: { rows, n } },

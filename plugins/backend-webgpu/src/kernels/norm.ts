@@ -1,5 +1,5 @@
 import { asMatrix, present, required, type FusedKernel } from "../kernel.ts";
-import { perRow, rowGroups, when } from "../wgsl.ts";
+import { eachColumn, perRow, rowGroups, when } from "../wgsl.ts";
 import { rowSums } from "./row-sum.ts";
 
 /** y = γ·(z − mean)·rstd + β, mean, rstd, and z = x + residual when there is a residual. */
@@ -24,16 +24,15 @@ export const norm: FusedKernel<"DeftNorm"> = (compute, inputs, { kind, epsilon }
 /** Each lane reads again only what it has written itself. */
 function normRow(centred: boolean, shifted: boolean, added: boolean): string {
   const z = added ? "z[i]" : "x[i]";
-  const columns = (body: string): string => `for (var column = lane; column < numbers.n; column += LANES) { let i = row * numbers.n + column; ${body} }`;
   return /* wgsl */ `
   let count = f32(numbers.n);
   var sum = 0.0;
-  ${when(added || centred, columns(`${when(added, "z[i] = x[i] + residual[i]; ")}sum += ${z};`))}
+  ${when(added || centred, eachColumn(`${when(added, "z[i] = x[i] + residual[i]; ")}sum += ${z};`))}
   let middle = ${when(centred, "total(lane, sum) / count", "0.0")};
   var squares = 0.0;
-  ${columns(`let d = ${z} - middle; squares += d * d;`)}
+  ${eachColumn(`let d = ${z} - middle; squares += d * d;`)}
   let scale = inverseSqrt(total(lane, squares) / count + numbers.epsilon);
-  ${columns(`y[i] = (${z} - middle) * scale * gamma[column]${when(shifted, " + beta[column]")};`)}
+  ${eachColumn(`y[i] = (${z} - middle) * scale * gamma[column]${when(shifted, " + beta[column]")};`)}
   if (lane == 0u) { mean[row] = middle; rstd[row] = scale; }`;
 }
 
@@ -67,12 +66,7 @@ export const normGradient: FusedKernel<"DeftNormGradient"> = (compute, inputs, {
 };
 
 function gradientRow(centred: boolean, arriving: string, before: string): string {
-  const columns = (body: string): string => `for (var column = lane; column < numbers.n; column += LANES) {
-    let i = row * numbers.n + column;
-    let g = ${arriving} * gamma[column];
-    let unit = (z[i] - middle) * scale;
-    ${body}
-  }`;
+  const columns = (body: string): string => eachColumn(`let g = ${arriving} * gamma[column]; let unit = (z[i] - middle) * scale; ${body}`);
   return /* wgsl */ `
   let middle = mean[row];
   let scale = rstd[row];
