@@ -11,12 +11,15 @@ interface Case {
   readonly biasBatch?: number;
   readonly causal?: boolean;
   readonly dropout?: number;
+  readonly scale?: number;
 }
 
 const CASES: readonly Case[] = [
   { name: "one of everything", sizes: [1, 1, 1, 1, 1] },
   { name: "odd sizes", sizes: [2, 3, 5, 7, 3] },
   { name: "several tiles of queries", sizes: [1, 2, 150, 37, 9] },
+  { name: "several panels of keys and of depth", sizes: [1, 2, 67, 130, 81], scale: 1 / 9 },
+  { name: "causal over several tiles, with padding and a bias", sizes: [2, 2, 77, 97, 17], causal: true, mask: "scattered", biasBatch: 1 },
   { name: "padding", sizes: [2, 2, 6, 11, 8], mask: "scattered" },
   { name: "shared bias", sizes: [3, 2, 5, 6, 4], biasBatch: 1 },
   { name: "own bias and padding", sizes: [3, 2, 5, 6, 4], biasBatch: 3, mask: "scattered" },
@@ -27,10 +30,10 @@ const CASES: readonly Case[] = [
 ];
 const SEED = -123_456_789;
 
-function build({ sizes: [batch, heads, queries, keys, depth], mask, biasBatch = 0, causal = false, dropout = 0 }: Case): AttentionCase {
+function build({ sizes: [batch, heads, queries, keys, depth], mask, biasBatch = 0, causal = false, dropout = 0, scale = 0.6 }: Case): AttentionCase {
   const width = heads * depth;
   return {
-    batch, heads, queries, keys, depth, causal, biasBatch, scale: 0.6,
+    batch, heads, queries, keys, depth, causal, biasBatch, scale,
     q: numbers(batch * queries * width, 1), k: numbers(batch * keys * width, 2), v: numbers(batch * keys * width, 3),
     mask: mask && Float32Array.from({ length: batch * keys }, (_, i) => ((mask === "front" ? i % keys < 2 : i % 3 === 1) ? 0 : 1)),
     bias: biasBatch > 0 ? numbers(biasBatch * heads * queries * keys, 4) : undefined,

@@ -55,6 +55,28 @@ describe.skipIf(!packs)("frozen weights packed in float32", () => {
     }
   });
 
+  test.each(["relu", "gelu", "gelu_new", "silu"] as const)("%s over a product with a bias, and its gradient, are those of the plain weight", (activation) => {
+    const [x, w, bias, dy] = [numbers(9 * IN), numbers(IN * OUT, 2), numbers(OUT, 4), numbers(9 * OUT, 3)];
+    const compute = (frozen: boolean): Float32Array[] => {
+      const weight = new Variable("w", tf.add(tensor(w, [IN, OUT]), 0), { trainable: false });
+      const input = new Variable("x", tensor(x, [9, IN]));
+      const results = scope(() => {
+        let y!: Float32Array;
+        const { gradients } = valueAndGradients(() => {
+          const made = linear(input.value, weight.value, { frozen, bias: tensor(bias, [OUT]), activation });
+          y = read(made);
+          return sum(mul(made, tensor(dy, [9, OUT])));
+        }, [input]);
+        return [y, read(gradients.get("x") as tf.Tensor)];
+      });
+      weight.dispose();
+      input.dispose();
+      return results;
+    };
+    const [packed, plain] = [compute(true), compute(false)];
+    for (const [i, values] of packed.entries()) expect(error(values, plain[i] as Float32Array)).toBeLessThan(1e-6);
+  });
+
   test.each([3, 2 ** 14 + 1])("a gradient that is added to another is their sum, %i rows", (rows) => {
     const [w, dy] = [numbers(IN * OUT, 2), numbers(rows * OUT, 3)];
     const weight = frozen(w);

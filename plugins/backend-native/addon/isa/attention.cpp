@@ -4,6 +4,7 @@
 
 #include "../src/gemm.h"
 #include "math.h"
+#include "panels.h"
 #include "parts.h"
 #include "random.h"
 
@@ -11,7 +12,7 @@ namespace deft {
 namespace DEFT_ISA {
 namespace {
 
-constexpr i64 TILE = 128;  // queries at a time: a tile of scores stays in the second-level cache
+constexpr i64 TILE = 64;  // queries at a time: their scores stay in a core's own caches
 
 struct Place {
   i64 b, h, query, keys;  // offsets of the head in q and in k, v
@@ -50,10 +51,8 @@ u32 first_index(const AttentionShape& s, const Place& at, i64 query) {
   return static_cast<u32>(((at.b * s.heads + at.h) * s.queries + query) * s.keys);
 }
 
-// Scores of queries [q0, q0 + rows): p = scale·q·kᵀ + masks.
-void scores(const AttentionShape& s, const AttentionInput& in, const Place& at, const float* add, i64 q0, i64 rows, float* p) {
-  const i64 width = s.heads * s.depth;
-  gemm_here(false, true, rows, s.keys, s.depth, s.scale, in.q + at.query + q0 * width, width, in.k + at.keys, width, 0, p, s.keys);
+// p [rows, keys] of queries [q0, q0 + rows): adds bias and masks to scores.
+void mask_scores(const AttentionShape& s, const AttentionInput& in, const Place& at, const float* add, i64 q0, i64 rows, float* p) {
   if (!in.bias && !add && !s.causal) return;
   for (i64 r = 0; r < rows; ++r) add_masks(s, in, at, add, q0 + r, p + r * s.keys);
 }
@@ -81,19 +80,30 @@ void drop_row(const Dropout& drop, u32 first, const float* from, float* to, i64 
 
 void forward_head(const AttentionShape& s, const AttentionInput& in, const Place& at, float* context, float* log_sum) {
   const i64 width = s.heads * s.depth, tile = smaller(TILE, s.queries);
-  float* p = scratch(tile * s.keys + s.keys);
-  float* masked = p + tile * s.keys;
+  const bool few = s.queries < TILE_ROWS;  // panels are not worth their copies
+  const i64 k_size = few ? 0 : panels_size(s.depth, s.keys), v_size = few ? 0 : panels_size(s.keys, s.depth);
+  float* k = scratch(k_size + v_size + tile * s.keys + s.keys);
+  float *v = k + k_size, *p = v + v_size, *masked = p + tile * s.keys;
   const float* add = in.mask && additive_mask(in.mask + at.b * s.keys, masked, s.keys) ? masked : nullptr;
   const Dropout drop(s.dropout, s.seed);
+  if (!few) {
+    pack_panels_transposed(in.k + at.keys, width, s.depth, s.keys, k);
+    pack_panels(in.v + at.keys, width, s.keys, s.depth, v);
+  }
   for (i64 q0 = 0; q0 < s.queries; q0 += tile) {
     const i64 rows = smaller(tile, s.queries - q0);
-    scores(s, in, at, add, q0, rows, p);
+    const float* q = in.q + at.query + q0 * width;
+    float* y = context + at.query + q0 * width;
+    if (few) gemm_here(false, true, rows, s.keys, s.depth, s.scale, q, width, in.k + at.keys, width, 0, p, s.keys);
+    else multiply_panels({q, width, 1}, rows, k, s.depth, s.keys, s.scale, false, p, s.keys);
+    mask_scores(s, in, at, add, q0, rows, p);
     for (i64 r = 0; r < rows; ++r) {
       float* row = p + r * s.keys;
       log_sum[(at.b * s.heads + at.h) * s.queries + q0 + r] = softmax_row(row, s.keys);
       if (s.dropout > 0) drop_row(drop, first_index(s, at, q0 + r), row, row, s.keys);
     }
-    gemm_here(false, false, rows, s.depth, s.keys, 1, p, s.keys, in.v + at.keys, width, 0, context + at.query + q0 * width, width);
+    if (few) gemm_here(false, false, rows, s.depth, s.keys, 1, p, s.keys, in.v + at.keys, width, 0, y, width);
+    else multiply_panels({p, s.keys, 1}, rows, v, s.keys, s.depth, 1, false, y, width);
   }
 }
 
@@ -126,16 +136,21 @@ void clamp_row(const AttentionShape& s, const float* add, i64 query, float* g) {
 }
 
 void backward_head(const AttentionShape& s, const AttentionInput& in, const AttentionGradientInput& out, const Place& at, bool first_bias) {
-  const i64 width = s.heads * s.depth, tile = smaller(TILE, s.queries), area = tile * s.keys;
-  float* p = scratch(3 * area + s.keys);
-  float *g = p + area, *dropped = g + area, *masked = dropped + area;
+  const i64 width = s.heads * s.depth, tile = smaller(TILE, s.queries), area = tile * s.keys, turned = panels_size(s.depth, s.keys), k_size = panels_size(s.keys, s.depth), by_query = panels_size(tile, s.depth);
+  float* kt = scratch(2 * turned + k_size + by_query + 3 * area + s.keys);
+  float *vt = kt + turned, *k = vt + turned, *of_tile = k + k_size;                // panels of kᵀ, vᵀ and k; of a tile's dy, then of its q
+  float *p = of_tile + by_query, *g = p + area, *dropped = g + area, *masked = dropped + area;
   const float* add = in.mask && additive_mask(in.mask + at.b * s.keys, masked, s.keys) ? masked : nullptr;
   const Dropout drop(s.dropout, s.seed);
+  pack_panels_transposed(in.k + at.keys, width, s.depth, s.keys, kt);
+  pack_panels_transposed(in.v + at.keys, width, s.depth, s.keys, vt);
+  pack_panels(in.k + at.keys, width, s.keys, s.depth, k);
   for (i64 q0 = 0; q0 < s.queries; q0 += tile) {
     const i64 rows = smaller(tile, s.queries - q0), query = at.query + q0 * width;
-    const float keep = q0 ? 1.f : 0.f;
-    scores(s, in, at, add, q0, rows, p);
-    gemm_here(false, true, rows, s.keys, s.depth, 1, out.dy + query, width, in.v + at.keys, width, 0, g, s.keys);
+    const bool onto = q0 > 0;
+    multiply_panels({in.q + query, width, 1}, rows, kt, s.depth, s.keys, s.scale, false, p, s.keys);
+    mask_scores(s, in, at, add, q0, rows, p);
+    multiply_panels({out.dy + query, width, 1}, rows, vt, s.depth, s.keys, 1, false, g, s.keys);
     for (i64 r = 0; r < rows; ++r) {
       float *row = p + r * s.keys, *slope = g + r * s.keys;
       if (s.dropout > 0) drop_row(drop, first_index(s, at, q0 + r), slope, slope, s.keys);
@@ -143,9 +158,11 @@ void backward_head(const AttentionShape& s, const AttentionInput& in, const Atte
       if (s.causal && add) clamp_row(s, add, q0 + r, slope);
       if (s.dropout > 0) drop_row(drop, first_index(s, at, q0 + r), row, dropped + r * s.keys, s.keys);
     }
-    gemm_here(true, false, s.keys, s.depth, rows, 1, s.dropout > 0 ? dropped : p, s.keys, out.dy + query, width, keep, out.dv + at.keys, width);
-    gemm_here(false, false, rows, s.depth, s.keys, s.scale, g, s.keys, in.k + at.keys, width, 0, out.dq + query, width);
-    gemm_here(true, false, s.keys, s.depth, rows, s.scale, g, s.keys, in.q + query, width, keep, out.dk + at.keys, width);
+    pack_panels(out.dy + query, width, rows, s.depth, of_tile);
+    multiply_panels({s.dropout > 0 ? dropped : p, 1, s.keys}, s.keys, of_tile, rows, s.depth, 1, onto, out.dv + at.keys, width);
+    multiply_panels({g, s.keys, 1}, rows, k, s.keys, s.depth, s.scale, false, out.dq + query, width);
+    pack_panels(in.q + query, width, rows, s.depth, of_tile);
+    multiply_panels({g, 1, s.keys}, s.keys, of_tile, rows, s.depth, s.scale, onto, out.dk + at.keys, width);
     if (out.dbias) {
       float* d = out.dbias + (((s.bias_batch == 1 ? 0 : at.b) * s.heads + at.h) * s.queries + q0) * s.keys;
       each(0, rows * s.keys, [&](i64 i, auto lanes) { lanes.store(d + i, first_bias ? lanes.load(g + i) : lanes.load(d + i) + lanes.load(g + i)); });
@@ -153,23 +170,14 @@ void backward_head(const AttentionShape& s, const AttentionInput& in, const Atte
   }
 }
 
-// Runs f(b, h) for every head; `by_head` keeps a head's batch entries on one thread, in order.
+// Runs f(b, h) for every head; `by_head` keeps a head's batch entries on one thread, in order. Threads take heads that follow each other: their rows are those that they have made in the kernels before.
 template <class F>
 void for_heads(const AttentionShape& s, bool by_head, F f) {
-  const i64 items = by_head ? s.heads : s.batch * s.heads;
-  const auto item = [&](i64 i) {
-    if (by_head) {
-      for (i64 b = 0; b < s.batch; ++b) f(b, i);
-    } else {
-      f(i / s.heads, i % s.heads);
-    }
-  };
-  if (s.batch * s.heads * s.queries * s.keys * s.depth < GRAIN || thread_count() == 1) {
-    for (i64 i = 0; i < items; ++i) item(i);
-    return;
-  }
-#pragma omp parallel for schedule(dynamic, 1) num_threads(thread_count())
-  for (i64 i = 0; i < items; ++i) item(i);
+  const i64 runs = by_head ? s.batch : 1, items = by_head ? s.heads : s.batch * s.heads;
+  parallel(items, runs * s.queries * s.keys * s.depth, [&](i64 begin, i64 end) {
+    for (i64 i = begin; i < end; ++i)
+      for (i64 b = 0; b < runs; ++b) by_head ? f(b, i) : f(i / s.heads, i % s.heads);
+  });
 }
 
 }  // namespace

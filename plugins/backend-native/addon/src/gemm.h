@@ -19,8 +19,8 @@ bool empty_product(i64 m, i64 n, i64 k, float beta, float* c, i64 ldc);
 class Packed {
  public:
   virtual ~Packed() = default;
-  // c[m, n] = a[m, k]·W, or c + that when `onto`, on all threads; sums in float32, `a` rounded as W is.
-  virtual void multiply(const float* a, bool onto, float* c, i64 m) = 0;
+  // c[m, n] = a[m, k]·W + bias (may be null), or c + that when `onto`, on all threads; sums in float32, `a` rounded as W is.
+  virtual void multiply(const float* a, const float* bias, bool onto, float* c, i64 m) = 0;
   // The values as a plain matrix, k×n, or n×k when `transposed`.
   virtual void unpack(bool transposed, float* w) = 0;
   i64 k = 0, n = 0;

@@ -35,29 +35,38 @@ void convert(memory from, memory to) {
 // One kind of product by a packed weight, with its operands: making them anew takes about as long as a small product.
 struct Product {
   dnnl::matmul primitive;
-  memory rows, result;
+  memory rows, addend, result;
   std::unordered_map<int, memory> operands;
 
   Product(const dnnl::matmul::primitive_desc& kind, const memory& weights)
-      : primitive(kind), rows(kind.src_desc(), engine(), nullptr), result(kind.dst_desc(), engine(), nullptr), operands{{DNNL_ARG_SRC, rows}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, result}} {}
+      : primitive(kind), rows(kind.src_desc(), engine(), nullptr), addend(kind.bias_desc(), engine(), nullptr), result(kind.dst_desc(), engine(), nullptr),
+        operands{{DNNL_ARG_SRC, rows}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, result}} {
+    if (addend.get_desc().get_size() > 0) operands.emplace(DNNL_ARG_BIAS, addend);
+  }
 
-  void execute(const void* a, float* c) {
+  void execute(const void* a, const float* bias, float* c) {
     rows.set_data_handle(const_cast<void*>(a));
+    if (bias) addend.set_data_handle(const_cast<float*>(bias));
     result.set_data_handle(c);
     primitive.execute(stream(), operands);
     stream().wait();
   }
 };
 
-dnnl::matmul::primitive_desc describe(i64 m, i64 k, i64 n, Type type, const memory::desc& order, bool onto = false) {
-  const memory::desc a({m, k}, type, Tag::ab), c({m, n}, Type::f32, Tag::ab);
+// What is added to a product.
+struct Addends {
+  bool bias = false, onto = false;
+};
+
+dnnl::matmul::primitive_desc describe(i64 m, i64 k, i64 n, Type type, const memory::desc& order, Addends added = {}) {
+  const memory::desc a({m, k}, type, Tag::ab), bias({1, n}, Type::f32, Tag::ab), c({m, n}, Type::f32, Tag::ab);
   dnnl::primitive_attr attributes;
-  if (onto) {
+  if (added.onto) {
     dnnl::post_ops sum;
     sum.append_sum(1);
     attributes.set_post_ops(sum);
   }
-  return dnnl::matmul::primitive_desc(dnnl::matmul::desc(a, order, c), attributes, engine());
+  return dnnl::matmul::primitive_desc(added.bias ? dnnl::matmul::desc(a, order, bias, c) : dnnl::matmul::desc(a, order, c), attributes, engine());
 }
 
 // The order in which the library wants a frozen matrix; throws where there is no such product.
@@ -76,12 +85,13 @@ class PackedMatmul final : public Packed {
     convert(plain(matrix(transposed), w), weights);
   }
 
-  void multiply(const float* a, bool onto, float* c, i64 m) override {
+  void multiply(const float* a, const float* bias, bool onto, float* c, i64 m) override {
     if (m == 0) return;  // the library divides by the number of rows
-    if (type() == Type::f32) return product_of(m, onto).execute(a, c);
+    Product& product = product_of(m, {bias != nullptr, onto});
+    if (type() == Type::f32) return product.execute(a, bias, c);
     memory rounded(memory::desc({m, k}, type(), Tag::ab), engine(), scratch((m * k + 1) / 2));
     convert(plain(memory::desc({m, k}, Type::f32, Tag::ab), a), rounded);
-    product_of(m, onto).execute(rounded.get_data_handle(), c);
+    product.execute(rounded.get_data_handle(), bias, c);
   }
 
   void unpack(bool transposed, float* w) override { convert(weights, plain(matrix(transposed), w)); }
@@ -91,13 +101,13 @@ class PackedMatmul final : public Packed {
 
   Type type() const { return weights.get_desc().data_type(); }
 
-  Product& product_of(i64 m, bool onto) {
-    const i64 kind = 2 * m + onto;
+  Product& product_of(i64 m, Addends added) {
+    const i64 kind = 4 * m + 2 * added.bias + added.onto;
     auto found = products.find(kind);
     if (found != products.end()) return found->second;
     if (products.size() >= 64) products.clear();
     // the packed order is prescribed: all products use the same copy
-    return products.emplace(kind, Product(describe(m, k, n, type(), weights.get_desc(), onto), weights)).first->second;
+    return products.emplace(kind, Product(describe(m, k, n, type(), weights.get_desc(), added), weights)).first->second;
   }
 
   memory weights;

@@ -67,10 +67,13 @@ void by_blocks(i64 rows, i64 work, F f) {
 
 void linear(Activation kind, const float* x, const Weight& w, const float* bias, float* y, float* pre, bool slope, i64 rows, i64 d_in, i64 d_out) {
   float* product = pre ? pre : y;
+  if (w.packed) {
+    w.packed->multiply(x, bias, false, product, rows);
+    bias = nullptr;  // it is in the product
+  }
   const i64 finishing = bias || kind != Activation::identity || pre ? d_out : 0;
   const auto epilogue = [&](i64 begin, i64 end) { kernels().epilogue(kind, slope, bias, product + begin * d_out, y + begin * d_out, end - begin, d_out); };
   if (!w.packed) return by_weight(x, w.data, w.transposed, 0, product, rows, d_in, d_out, finishing, epilogue);
-  w.packed->multiply(x, false, product, rows);
   if (finishing) base::parallel(rows, finishing, epilogue);
 }
 
@@ -79,7 +82,7 @@ void linear_input_gradient(const float* dy, const Weight& w, bool onto, float* d
   constexpr i64 CACHED = i64(1) << 20;  // elements of a result beyond which the library's own sum takes a tenth longer than a product and an addition
   const bool apart = onto && rows * d_in > CACHED;
   float* product = apart ? scratch(rows * d_in, 1) : dx;
-  w.packed->multiply(dy, onto && !apart, product, rows);
+  w.packed->multiply(dy, nullptr, onto && !apart, product, rows);
   if (apart) kernels().accumulate(dx, product, rows * d_in);
 }
 
