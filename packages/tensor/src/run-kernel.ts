@@ -2,13 +2,25 @@ import { DeftError } from "./errors.ts";
 import type { KernelName, KernelTable } from "./kernels.ts";
 import { tf, type Tensor } from "./tfjs.ts";
 
-/** Runs a fused kernel of the active back-end, past tfjs's own tape and profile, or gives `undefined` when there is none. Inputs that are `undefined` are left out. */
+/** The kernels of one back-end that were asked for: tfjs makes a new string for every look. */
+let found = { backend: "", kernels: new Map<string, tf.KernelConfig>() };
+
+/** The active back-end's kernel of this name. */
+function kernelOf(name: string): tf.KernelConfig | undefined {
+  const backend = tf.getBackend();
+  if (found.backend !== backend) found = { backend, kernels: new Map() };
+  const known = found.kernels.get(name);
+  if (known !== undefined) return known;
+  const kernel = tf.getKernel(name, backend) as tf.KernelConfig | undefined;
+  if (kernel !== undefined) found.kernels.set(name, kernel);
+  return kernel;
+}
+
+/** Runs a fused kernel of the active back-end, past tfjs's own tape and profile, or gives `undefined` when there is none. Inputs may be `undefined`: those are left out. */
 export function runKernel<N extends KernelName>(name: N, inputs: Readonly<Record<string, Tensor | undefined>>, attrs: KernelTable[N]): Tensor[] | undefined {
-  const kernel = tf.getKernel(name, tf.getBackend());
+  const kernel = kernelOf(name);
   if (kernel === undefined) return undefined;
-  const given: Record<string, Tensor> = {};
-  for (const key in inputs) if (inputs[key] !== undefined) given[key] = inputs[key];
-  const outputs = kernel.kernelFunc({ inputs: given, attrs: attrs as unknown as tf.NamedAttrMap, backend: tf.backend() });
+  const outputs = kernel.kernelFunc({ inputs: inputs as tf.NamedTensorInfoMap, attrs: attrs as unknown as tf.NamedAttrMap, backend: tf.backend() });
   return (Array.isArray(outputs) ? outputs : [outputs]).map((made) => tf.engine().makeTensorFromTensorInfo(made) as Tensor);
 }
 
@@ -21,7 +33,7 @@ export function output(outputs: readonly Tensor[], index: number, kernel: Kernel
 
 /** The result of one of tfjs's own kernels, past its tape and profile, or `undefined` when the active back-end has none of this name. */
 export function runPlain(name: string, inputs: Readonly<Record<string, Tensor>>, attrs: Readonly<Record<string, unknown>> = {}): Tensor | undefined {
-  const kernel = tf.getKernel(name, tf.getBackend());
+  const kernel = kernelOf(name);
   if (kernel === undefined) return undefined;
   return tf.engine().makeTensorFromTensorInfo(kernel.kernelFunc({ inputs, attrs: attrs as tf.NamedAttrMap, backend: tf.backend() }) as tf.TensorInfo) as Tensor;
 }
