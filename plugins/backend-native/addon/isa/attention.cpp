@@ -81,13 +81,13 @@ void drop_row(const Dropout& drop, u32 first, const float* from, float* to, i64 
 void forward_head(const AttentionShape& s, const AttentionInput& in, const Place& at, float* context, float* log_sum) {
   const i64 width = s.heads * s.depth, tile = smaller(TILE, s.queries);
   const bool few = s.queries < TILE_ROWS;  // panels are not worth their copies
-  const i64 k_size = few ? 0 : panels_size(s.depth, s.keys), v_size = few ? 0 : panels_size(s.keys, s.depth);
-  float* k = scratch(k_size + v_size + tile * s.keys + s.keys);
-  float *v = k + k_size, *p = v + v_size, *masked = p + tile * s.keys;
+  const i64 turned = few ? 0 : panels_size(s.depth, s.keys), v_size = few ? 0 : panels_size(s.keys, s.depth);
+  float* kt = scratch(turned + v_size + tile * s.keys + s.keys);
+  float *v = kt + turned, *p = v + v_size, *masked = p + tile * s.keys;
   const float* add = in.mask && additive_mask(in.mask + at.b * s.keys, masked, s.keys) ? masked : nullptr;
   const Dropout drop(s.dropout, s.seed);
   if (!few) {
-    pack_panels_transposed(in.k + at.keys, width, s.depth, s.keys, k);
+    pack_panels_transposed(in.k + at.keys, width, s.depth, s.keys, kt);
     pack_panels(in.v + at.keys, width, s.keys, s.depth, v);
   }
   for (i64 q0 = 0; q0 < s.queries; q0 += tile) {
@@ -95,7 +95,7 @@ void forward_head(const AttentionShape& s, const AttentionInput& in, const Place
     const float* q = in.q + at.query + q0 * width;
     float* y = context + at.query + q0 * width;
     if (few) gemm_here(false, true, rows, s.keys, s.depth, s.scale, q, width, in.k + at.keys, width, 0, p, s.keys);
-    else multiply_panels({q, width, 1}, rows, k, s.depth, s.keys, s.scale, false, p, s.keys);
+    else multiply_panels({q, width, 1}, rows, kt, s.depth, s.keys, s.scale, false, p, s.keys);
     mask_scores(s, in, at, add, q0, rows, p);
     for (i64 r = 0; r < rows; ++r) {
       float* row = p + r * s.keys;
@@ -136,10 +136,11 @@ void clamp_row(const AttentionShape& s, const float* add, i64 query, float* g) {
 }
 
 void backward_head(const AttentionShape& s, const AttentionInput& in, const AttentionGradientInput& out, const Place& at, bool first_bias) {
-  const i64 width = s.heads * s.depth, tile = smaller(TILE, s.queries), area = tile * s.keys, turned = panels_size(s.depth, s.keys), k_size = panels_size(s.keys, s.depth), by_query = panels_size(tile, s.depth);
-  float* kt = scratch(2 * turned + k_size + by_query + 3 * area + s.keys);
-  float *vt = kt + turned, *k = vt + turned, *of_tile = k + k_size;                // panels of kᵀ, vᵀ and k; of a tile's dy, then of its q
-  float *p = of_tile + by_query, *g = p + area, *dropped = g + area, *masked = dropped + area;
+  const i64 width = s.heads * s.depth, tile = smaller(TILE, s.queries), area = tile * s.keys;
+  const i64 turned = panels_size(s.depth, s.keys), k_size = panels_size(s.keys, s.depth), tile_size = panels_size(tile, s.depth);
+  // panels of kᵀ, vᵀ and k, and of a tile's dy, then of its q; then what stands by rows
+  float* kt = scratch(2 * turned + k_size + tile_size + 3 * area + s.keys);
+  float *vt = kt + turned, *k = vt + turned, *of_tile = k + k_size, *p = of_tile + tile_size, *g = p + area, *dropped = g + area, *masked = dropped + area;
   const float* add = in.mask && additive_mask(in.mask + at.b * s.keys, masked, s.keys) ? masked : nullptr;
   const Dropout drop(s.dropout, s.seed);
   pack_panels_transposed(in.k + at.keys, width, s.depth, s.keys, kt);

@@ -20,7 +20,10 @@ inline i64 panel_vectors(i64 column, i64 n) { return smaller(TILE_VECTORS, (n - 
 inline void pack_panels(const float* from, i64 ld, i64 k, i64 n, float* out) {
   for (i64 c = 0; c < n; c += PANEL)
     for (i64 i = 0; i < k; ++i)
-      for (i64 v = 0; v < panel_vectors(c, n); ++v, out += W) each(0, smaller(W, n - c - v * W), [&](i64 j, auto lanes) { store(out, lanes.load(from + i * ld + c + v * W + j)); });
+      each(c, smaller(n, c + PANEL), [&](i64 j, auto lanes) {
+        store(out, lanes.load(from + i * ld + j));  // zeros behind the last column
+        out += W;
+      });
 }
 
 #if defined(__clang__)
