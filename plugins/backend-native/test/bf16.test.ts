@@ -24,8 +24,10 @@ describe.skipIf(status.addon?.bf16 !== 1)("frozen weights in bfloat16", () => {
       const weight = new Variable("w", tensor(w.slice(), transposed ? [dOut, dIn] : [dIn, dOut]), { trainable: false });
       const input = new Variable("x", tensor(x.slice(), [rows, dIn]));
       scope(() => {
-        const y = read(linear(input.value, weight.value, { transposed, frozen: true }));
-        expect(error(y, product(rounded(x), rounded(w), rows, dOut, dIn, false, transposed))).toBeLessThan(1e-6);
+        const bias = numbers(dOut, 4); // added as it is
+        const y = read(linear(input.value, weight.value, { transposed, frozen: true, bias: tensor(bias, [dOut]) }));
+        const expected = product(rounded(x), rounded(w), rows, dOut, dIn, false, transposed).map((value, i) => value + (bias[i % dOut] as number));
+        expect(error(y, expected)).toBeLessThan(1e-6);
         const up = tensor(dy.slice(), [rows, dOut]);
         const { gradients } = valueAndGradients(() => sum(mul(linear(input.value, weight.value, { transposed, frozen: true }), up)), [input]);
         expect(error(read(gradients.get("x") as tf.Tensor), product(rounded(dy), rounded(w), rows, dIn, dOut, false, !transposed))).toBeLessThan(1e-6);
