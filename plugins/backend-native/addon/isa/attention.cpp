@@ -1,4 +1,4 @@
-// Attention, forward and backward, tiled over queries. Heads are read by stride from [batch, seq, heads·depth]: nothing is transposed.
+// Attention, forward and backward, tiled over queries. Heads are read by stride from [batch, seq, heads·depth]; the keys and values of one are laid out in panels for all of its queries.
 #include <cfloat>
 #include <cmath>
 

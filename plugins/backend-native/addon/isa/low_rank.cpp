@@ -1,27 +1,12 @@
 // Products with a matrix of few rows or columns, for the low-rank branch: the library's products take many times what reading their operands takes.
-#include <type_traits>
-
+#include "constants.h"
 #include "parts.h"
 #include "simd.h"
 
 namespace deft {
 namespace DEFT_ISA {
-namespace {
-
-// Calls f with the constants 8, 4, 2 and 1 that add up to n, and where each begins.
-template <class F>
-inline void in_groups(i64 n, F f) {
-  i64 at = 0;
-  for (; at + 8 <= n; at += 8) f(std::integral_constant<int, 8>{}, at);
-  if (n - at >= 4) f(std::integral_constant<int, 4>{}, at), at += 4;
-  if (n - at >= 2) f(std::integral_constant<int, 2>{}, at), at += 2;
-  if (n - at >= 1) f(std::integral_constant<int, 1>{}, at);
-}
-
-}  // namespace
-
 void project(const float* m, const float* factor, i64 ld_factor, float scale, float* out, i64 rows, i64 n, i64 rank) {
-  in_groups(rows, [&](auto group, i64 r) {
+  in_groups<8>(rows, [&](auto group, i64 r) {
     constexpr int R = group;
     each(0, rank, [&](i64 j, auto lanes) {
       vf s[R] = {};
@@ -39,7 +24,7 @@ void project(const float* m, const float* factor, i64 ld_factor, float scale, fl
 }
 
 void expand(const float* coefficient, const float* factor, const float* start, float scale, float* y, i64 rows, i64 n, i64 rank) {
-  in_groups(rank, [&](auto group, i64 j) {
+  in_groups<8>(rank, [&](auto group, i64 j) {
     constexpr int N = group;
     const float* from = j == 0 ? start : y;
     const auto some = [&](auto together, i64 r) {  // rows of y that share the loads of the factor
@@ -70,7 +55,7 @@ void expand(const float* coefficient, const float* factor, const float* start, f
 }
 
 void add_outer(const float* coefficient, const float* m, float* sum, i64 rows, i64 n, i64 rank) {
-  in_groups(rank, [&](auto group, i64 j) {
+  in_groups<8>(rank, [&](auto group, i64 j) {
     constexpr int N = group;
     const auto columns = [&](i64 c, auto lanes, auto wide) {
       constexpr int U = wide;

@@ -1,7 +1,6 @@
 // Products inside a kernel, on one thread: the factor that many rows are multiplied by is first copied into panels of a few vectors' columns, each in the order in which it is read.
 #pragma once
-#include <type_traits>
-
+#include "constants.h"
 #include "simd.h"
 
 namespace deft {
@@ -96,26 +95,15 @@ inline void multiply_tile(const float* a, i64 row, i64 step, const float* b, i64
 
 // C [rows, n] = scale·A·B, or C + that when `onto`, with A [rows, k] and panels of B.
 inline void multiply_panels(const Strided& a, i64 rows, const float* panels, i64 k, i64 n, float scale, bool onto, float* c, i64 ld) {
-  const auto columns = [&](i64 column, auto vectors) {
-    constexpr int V = vectors;
-    i64 r = 0;
-    const auto group = [&](auto size) {
-      constexpr int R = size;
-      for (; r + R <= rows; r += R) multiply_tile<R, V>(a.data + r * a.row, a.row, a.column, panels, k, scale, onto, c + r * ld + column, ld, n - column);
-    };
-    group(std::integral_constant<int, TILE_ROWS>{});
-    group(std::integral_constant<int, 4>{});
-    group(std::integral_constant<int, 2>{});
-    group(std::integral_constant<int, 1>{});
-    panels += k * V * W;
-  };
   for (i64 column = 0; column < n; column += PANEL) {
-    switch (panel_vectors(column, n)) {
-      case 1: columns(column, std::integral_constant<int, 1>{}); break;
-      case 2: columns(column, std::integral_constant<int, 2>{}); break;
-      case 3: columns(column, std::integral_constant<int, (TILE_VECTORS < 3 ? TILE_VECTORS : 3)>{}); break;
-      default: columns(column, std::integral_constant<int, TILE_VECTORS>{});
-    }
+    with_count<TILE_VECTORS>(panel_vectors(column, n), [&](auto vectors) {
+      constexpr int V = vectors;
+      in_groups<TILE_ROWS>(rows, [&](auto group, i64 r) {
+        constexpr int R = group;
+        multiply_tile<R, V>(a.data + r * a.row, a.row, a.column, panels, k, scale, onto, c + r * ld + column, ld, n - column);
+      });
+      panels += k * V * W;
+    });
   }
 }
 

@@ -3,8 +3,7 @@
 #include <immintrin.h>
 #endif
 
-#include <type_traits>
-
+#include "constants.h"
 #include "parts.h"
 #include "simd.h"
 
@@ -191,17 +190,6 @@ void dot_bytes(const QuantizedMatrix& q, i64 row, const float* x, float* sums) {
   }
 }
 
-// Calls f with m, which is at least 1, as a constant of at most ROWS.
-template <class F>
-inline void with_rows(int m, F f) {
-  switch (m) {
-    case 1: return f(std::integral_constant<int, 1>{});
-    case 2: return f(std::integral_constant<int, 2>{});
-    case 3: return f(std::integral_constant<int, 3>{});
-    default: return f(std::integral_constant<int, ROWS>{});
-  }
-}
-
 // The outputs [o, o + n) of a few rows: y[r, o] = sums + bias.
 struct FewRows {
   const float *x, *bias;
@@ -219,7 +207,7 @@ inline void put(const FewRows& f, i64 d_out, i64 r, i64 o, const float* sums) {
 template <int N>
 void outputs_of_bytes(const QuantizedMatrix& q, const FewRows& f, i64 o) {
   for (i64 r = 0; r < f.rows; r += ROWS) {
-    with_rows(static_cast<int>(smaller(ROWS, f.rows - r)), [&](auto rows) {
+    with_count<ROWS>(f.rows - r, [&](auto rows) {
       constexpr int M = decltype(rows)::value;
       float sums[M * N];
       dot_bytes<M, N>(q, o, f.x + r * q.d_in, sums);
@@ -232,7 +220,7 @@ void outputs_of_pairs(const QuantizedMatrix& q, const Codebook& codebook, const 
   float scales[MOST_COLUMNS / 64];
   row_scales(q, o, scales);
   for (i64 r = 0; r < f.rows; r += ROWS) {
-    with_rows(static_cast<int>(smaller(ROWS, f.rows - r)), [&](auto rows) {
+    with_count<ROWS>(f.rows - r, [&](auto rows) {
       constexpr int M = decltype(rows)::value;
       float sums[M];
       dot_pairs<M>(q, codebook, o, scales, f.x + r * q.d_in, sums);

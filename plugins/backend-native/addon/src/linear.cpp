@@ -67,13 +67,11 @@ void by_blocks(i64 rows, i64 work, F f) {
 
 void linear(Activation kind, const float* x, const Weight& w, const float* bias, float* y, float* pre, bool slope, i64 rows, i64 d_in, i64 d_out) {
   float* product = pre ? pre : y;
-  if (w.packed) {
-    w.packed->multiply(x, bias, false, product, rows);
-    bias = nullptr;  // it is in the product
-  }
-  const i64 finishing = bias || kind != Activation::identity || pre ? d_out : 0;
-  const auto epilogue = [&](i64 begin, i64 end) { kernels().epilogue(kind, slope, bias, product + begin * d_out, y + begin * d_out, end - begin, d_out); };
+  const float* late = w.packed ? nullptr : bias;  // the library adds it inside its product by a packed weight
+  const i64 finishing = late || kind != Activation::identity || pre ? d_out : 0;
+  const auto epilogue = [&](i64 begin, i64 end) { kernels().epilogue(kind, slope, late, product + begin * d_out, y + begin * d_out, end - begin, d_out); };
   if (!w.packed) return by_weight(x, w.data, w.transposed, 0, product, rows, d_in, d_out, finishing, epilogue);
+  w.packed->multiply(x, bias, false, product, rows);
   if (finishing) base::parallel(rows, finishing, epilogue);
 }
 
