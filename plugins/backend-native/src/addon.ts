@@ -49,6 +49,7 @@ export interface Addon {
   quantizedLinear(...args: [rows: number, ...matrix: QuantizedArguments, x: Floats, bias: Floats, y: Floats]): void;
   quantizedLinearInputGradient(...args: [rows: number, ...matrix: QuantizedArguments, dy: Floats, dx: Floats]): void;
   batchProduct(transposeA: boolean, transposeB: boolean, batch: number, m: number, n: number, k: number, shareA: boolean, shareB: boolean, a: Floats, b: Floats, y: Floats): void;
+  packingGains(rows: number, k: number, n: number): boolean;
   packedSize(bf16: boolean, k: number, n: number): number;
   pack(bf16: boolean, transposed: boolean, k: number, n: number, weight: Floats, room: Float32Array): PackedWeight;
   unpack(transposed: boolean, k: number, n: number, packed: PackedWeight, weight: Floats): void;

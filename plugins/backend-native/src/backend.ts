@@ -9,20 +9,16 @@ export type Precision = "f32" | "bf16";
 /** A weight as the addon takes it: the plain matrix, the packed one, or both. */
 export type WeightOperand = readonly [plain: Float32Array | null, packed: PackedWeight | null];
 
-/** The rows up to which a product in float32 gains by a packed weight, whatever its size, and the elements of a weight up to which it gains with more: measured, see the README. */
-const FEW_ROWS = 1024;
-const SMALL_WEIGHT = 2 ** 19;
-
 /** A packed weight and the pool's memory that it stands in. */
 interface PackedForm {
   readonly weight: PackedWeight;
   readonly memory: Float32Array;
 }
 
-/** The packed forms of one weight: of W for the forward product, of Wᵀ for the gradient. `null`: the machine has no such product. */
+/** The packed forms of one weight: of the matrix as it is stored, and of its transpose; a product and its gradient want one each. `null`: the machine has no such product. */
 interface PackedForms {
-  forward?: PackedForm | null;
-  backward?: PackedForm | null;
+  stored?: PackedForm | null;
+  turned?: PackedForm | null;
 }
 
 interface Stored {
@@ -39,9 +35,9 @@ interface Stored {
   unpack?: () => Float32Array;
 }
 
-/** Which matrix of a weight a product wants. */
+/** Which matrix of a weight a product wants: W for the forward one, Wᵀ for the gradient. */
 export interface WeightRequest {
-  readonly direction: keyof PackedForms;
+  readonly direction: "forward" | "backward";
   /** The weight never changes while it lives. */
   readonly frozen: boolean;
   /** The weight is stored [dOut, dIn]. */
@@ -62,11 +58,6 @@ export interface NativeBackendOptions {
   readonly poolLimit: number;
   /** The most bytes of packed float32 weights. */
   readonly packLimit: number;
-}
-
-/** Whether a product in float32 is faster by a packed weight. */
-function gains({ rows, dIn, dOut }: WeightRequest): boolean {
-  return rows <= FEW_ROWS || dIn * dOut <= SMALL_WEIGHT;
 }
 
 /** tfjs's CPU storage (plain typed arrays) with results in pooled memory, and the native kernels registered over it. */
@@ -179,15 +170,16 @@ export class NativeBackend extends MathBackendCPU implements HostMemory {
 
   /** Made at the first use that gains by it, and kept with the weight's data, in whose place it stands unless something else reads that. */
   #packed(stored: Stored, request: WeightRequest): PackedForm | null {
-    const made = stored.packed?.[request.direction];
-    if (made !== undefined) return made;
-    const { direction, transposed, dIn, dOut } = request;
-    const bf16 = this.precision === "bf16";
+    const { direction, transposed, dIn, dOut, rows } = request;
     const [k, n, flip] = direction === "forward" ? [dIn, dOut, transposed] : [dOut, dIn, !transposed];
-    if (!bf16 && !(gains(request) && this.#packedBytes + 4 * k * n <= this.#packLimit)) return null;
+    const form = flip ? "turned" : "stored";
+    const made = stored.packed?.[form];
+    if (made !== undefined) return made;
+    const bf16 = this.precision === "bf16";
+    if (!bf16 && !(this.#packedBytes + 4 * k * n <= this.#packLimit && this.addon.packingGains(rows, k, n))) return null;
     const size = this.addon.packedSize(bf16, k, n);
     const forms = (stored.packed ??= {});
-    if (size === 0) return (forms[direction] = null);
+    if (size === 0) return (forms[form] = null);
     const unpacked = stored.unpack?.();
     const memory = this.pool.take(size);
     const weight = this.addon.pack(bf16, flip, k, n, unpacked ?? (stored.values as Float32Array), memory);
@@ -199,7 +191,7 @@ export class NativeBackend extends MathBackendCPU implements HostMemory {
         this.addon.unpack(flip, k, n, weight, values);
         return values;
       });
-    return (forms[direction] = { weight, memory });
+    return (forms[form] = { weight, memory });
   }
 
   /** Lets the float32 values go. tfjs's own kernels read `values` directly: they come back, as the products use them, when something does. */

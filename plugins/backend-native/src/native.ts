@@ -13,7 +13,7 @@ export interface NativeOptions {
   readonly precision?: Precision;
   /** The most bytes that the buffer pool keeps free; an eighth of the machine's memory, at most 2 GiB, by default. */
   readonly poolLimit?: number;
-  /** The most bytes of frozen float32 weights that are held packed; a forty-eighth of the machine's memory by default. */
+  /** The most bytes of frozen float32 weights that are held packed; a thirty-second of the machine's memory by default. */
   readonly packLimit?: number;
   /** The instruction set of the kernels; DEFT_NATIVE_ISA, or the best one, by default. */
   readonly isa?: "auto" | "portable" | "avx2" | "avx512";
@@ -69,7 +69,7 @@ export function registerNative(options: NativeOptions = {}): void {
   }
   const precision = usablePrecision(addon, options.precision ?? "f32");
   const poolLimit = options.poolLimit ?? Math.min(2 * 2 ** 30, Math.floor(totalmem() / 8));
-  const packLimit = options.packLimit ?? Math.floor(totalmem() / 48);
+  const packLimit = options.packLimit ?? Math.floor(totalmem() / 32);
   if (tf.findBackendFactory("native") !== null) tf.removeBackend("native");
   else registerKernels();
   tf.registerBackend("native", () => (started = new NativeBackend({ addon, precision, poolLimit, packLimit })), 5);

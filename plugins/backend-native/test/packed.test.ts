@@ -122,7 +122,7 @@ describe.skipIf(!packs)("frozen weights packed in float32", () => {
     expect(held()).toEqual(before);
   });
 
-  test("a trainable weight, and a large one under many rows, stay plain", () => {
+  test("a trainable weight, and a large one under many rows unless these gain, stay plain", () => {
     const before = held();
     scope(() => {
       read(linear(tensor(numbers(IN), [1, IN]), tensor(numbers(IN * OUT), [IN, OUT])));
@@ -130,12 +130,45 @@ describe.skipIf(!packs)("frozen weights packed in float32", () => {
     const large = frozen(new Float32Array(1024 * 1024), [1024, 1024]);
     scope(() => {
       read(linear(tf.zeros([1025, 1024]), large.value, { frozen: true }));
-      expect(held().packed).toBe(before.packed);
+      expect(held().packed > before.packed).toBe(loadAddon().packingGains(1025, 1024, 1024));
       read(linear(tf.zeros([1024, 1024]), large.value, { frozen: true }));
       expect(held().packed).toBe(before.packed + 4 * 1024 * 1024);
     });
     large.dispose();
     expect(held()).toEqual(before);
+  });
+
+  test("one square weight serves as it is stored and transposed", () => {
+    const [x, w] = [numbers(3 * IN), numbers(IN * IN, 5)];
+    const weight = frozen(w, [IN, IN]);
+    for (const transposed of [false, true, false]) {
+      const y = scope(() => read(linear(tensor(x, [3, IN]), weight.value, { transposed, frozen: true })));
+      expect(error(y, product(x, w, 3, IN, IN, false, transposed))).toBeLessThan(1e-6);
+    }
+    weight.dispose();
+  });
+
+  test.each([[600, 2050, 24], [3, 1030, 5], [513, 1024, 8], [64, 8200, 8]] as const)("a long sum, which the library may take in parts: %i × %i → %i", (rows, dIn, dOut) => {
+    for (const transposed of [false, true]) {
+      const SUM = 3e-6; // 1024 terms of one sign, added in turn, err by about 32·2⁻²⁵ = 1e-6 of their sum, the worst of thousands by two or three times that
+      const [x, w, bias, dy] = [numbers(rows * dIn).map(Math.abs), numbers(dIn * dOut, 2).map(Math.abs), numbers(dOut, 4), numbers(rows * dOut, 3)]; // nothing cancels
+      const weight = frozen(w, transposed ? [dOut, dIn] : [dIn, dOut]);
+      scope(() => {
+        const forward = read(linear(tensor(x, [rows, dIn]), weight.value, { transposed, frozen: true, bias: tensor(bias, [dOut]) }));
+        expect(error(forward, product(x, w, rows, dOut, dIn, false, transposed).map((value, i) => value + (bias[i % dOut] as number)))).toBeLessThan(SUM);
+        // the gradient by the transpose is the long sum: two products add to one result
+        const input = new Variable("x", tensor(dy, [rows, dOut]));
+        const twice = (): tf.Tensor => {
+          const [first, second] = [0, 1].map(() => sum(mul(linear(input.value, weight.value, { transposed: !transposed, frozen: true }), tensor(x, [rows, dIn])))) as [tf.Tensor, tf.Tensor];
+          return add(first, second);
+        };
+        const gradient = read(valueAndGradients(twice, [input]).gradients.get("x") as tf.Tensor);
+        expect(error(gradient, product(x, w, rows, dOut, dIn, false, transposed).map((value) => 2 * value))).toBeLessThan(SUM);
+        input.dispose();
+        expect(weight.value.dataSync()).toEqual(w);
+      });
+      weight.dispose();
+    }
   });
 
   test("a variable that is set anew is packed anew", () => {

@@ -95,6 +95,7 @@ i64 Args::count(std::initializer_list<i64> sizes) {
 }
 
 void Args::give(double number) { napi_create_double(env, number, &result); }
+void Args::give(bool flag) { napi_get_boolean(env, flag, &result); }
 
 namespace {
 napi_value enter(napi_env env, napi_callback_info info) {

@@ -47,6 +47,7 @@ class Args {
   napi_env env;
   napi_value result = nullptr;  // undefined unless set
   void give(double number);
+  void give(bool flag);
 
  private:
   napi_value next(const char* name);

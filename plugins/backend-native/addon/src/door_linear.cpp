@@ -96,6 +96,12 @@ void batch_product(Args& a) {
   multiply_batch(ta, tb, batch, m, n, k, x, share_a, w, share_b, a.floats("y", a.count({batch, m, n})));
 }
 
+// (rows, k, n) → whether such a product in float32 is faster by a packed weight
+void gain_of_packing(Args& a) {
+  const i64 rows = a.size("rows"), k = a.size("k");
+  a.give(packing_gains(rows, k, a.size("n")));
+}
+
 // (bf16, k, n) → the floats that such a weight takes when packed; 0 where there is no such product
 void size_of_packed(Args& a) {
   const bool bf16 = a.flag("bf16");
@@ -133,6 +139,7 @@ const Door linear_doors[] = {
     {"lowRank", low_rank_forward},
     {"lowRankGradient", low_rank_backward},
     {"batchProduct", batch_product},
+    {"packingGains", gain_of_packing},
     {"packedSize", size_of_packed},
     {"pack", pack_weight},
     {"unpack", unpack_weight},

@@ -26,6 +26,9 @@ class Packed {
   i64 k = 0, n = 0;
 };
 
+// Whether float32 products with so many rows are faster by a packed matrix.
+bool packing_gains(i64 rows, i64 k, i64 n);
+
 // The floats that a packed matrix takes; 0 where the library or the machine has no such product, or no order of its own for it.
 i64 packed_size(bool bf16, i64 k, i64 n);
 

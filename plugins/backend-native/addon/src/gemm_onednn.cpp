@@ -1,11 +1,13 @@
-// Products by oneDNN on its OpenMP threads, and bfloat16 weights packed once in the order that its matmul asks for.
+// Products by oneDNN on its OpenMP threads, and frozen weights packed once in the order that its matmul or its convolution asks for.
+#include <cstring>
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <stdexcept>
 #include <unordered_map>
+#include <vector>
 
 #include "gemm.h"
-#include "threads.h"
+#include "parallel.h"
 
 namespace deft {
 
@@ -32,13 +34,19 @@ void convert(memory from, memory to) {
   stream().wait();
 }
 
+// What is added to a product.
+struct Addends {
+  bool bias = false, onto = false;
+};
+
 // One kind of product by a packed weight, with its operands: making them anew takes about as long as a small product.
 struct Product {
-  dnnl::matmul primitive;
+  dnnl::primitive primitive;
   memory rows, addend, result;
   std::unordered_map<int, memory> operands;
 
-  Product(const dnnl::matmul::primitive_desc& kind, const memory& weights)
+  template <class Kind>
+  Product(const Kind& kind, const memory& weights)
       : primitive(kind), rows(kind.src_desc(), engine(), nullptr), addend(kind.bias_desc(), engine(), nullptr), result(kind.dst_desc(), engine(), nullptr),
         operands{{DNNL_ARG_SRC, rows}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, result}} {
     if (addend.get_desc().get_size() > 0) operands.emplace(DNNL_ARG_BIAS, addend);
@@ -53,41 +61,86 @@ struct Product {
   }
 };
 
-// What is added to a product.
-struct Addends {
-  bool bias = false, onto = false;
-};
-
-dnnl::matmul::primitive_desc describe(i64 m, i64 k, i64 n, Type type, const memory::desc& order, Addends added = {}) {
-  const memory::desc a({m, k}, type, Tag::ab), bias({1, n}, Type::f32, Tag::ab), c({m, n}, Type::f32, Tag::ab);
+dnnl::primitive_attr attributes(Addends added) {
   dnnl::primitive_attr attributes;
   if (added.onto) {
     dnnl::post_ops sum;
     sum.append_sum(1);
     attributes.set_post_ops(sum);
   }
-  return dnnl::matmul::primitive_desc(added.bias ? dnnl::matmul::desc(a, order, bias, c) : dnnl::matmul::desc(a, order, c), attributes, engine());
+  return attributes;
 }
 
-// The order in which the library wants a frozen matrix; throws where there is no such product.
-memory::desc packed_order(bool bf16, i64 k, i64 n) {
-  const i64 typical_rows = 2048;
-  const Type type = bf16 ? Type::bf16 : Type::f32;
-  return describe(typical_rows, k, n, type, memory::desc({k, n}, type, Tag::any)).weights_desc();
+dnnl::matmul::primitive_desc matmul(i64 m, i64 k, i64 n, Type type, const memory::desc& order, Addends added = {}) {
+  const memory::desc a({m, k}, type, Tag::ab), bias({1, n}, Type::f32, Tag::ab), c({m, n}, Type::f32, Tag::ab);
+  return dnnl::matmul::primitive_desc(added.bias ? dnnl::matmul::desc(a, order, bias, c) : dnnl::matmul::desc(a, order, c), attributes(added), engine());
 }
 
-// A packed weight and each kind of product that it met (they are few: full and last batches, with and without a sum).
+dnnl::convolution_forward::primitive_desc convolution(i64 m, i64 k, i64 n, const memory::desc& order, Addends added = {}) {
+  using Convolution = dnnl::convolution_forward;
+  const memory::desc a({1, k, 1, m}, Type::f32, Tag::nhwc), bias({n}, Type::f32, Tag::a), c({1, n, 1, m}, Type::f32, Tag::nhwc);
+  const auto kind = dnnl::prop_kind::forward_inference;
+  const auto direct = dnnl::algorithm::convolution_direct;
+  const memory::dims step{1, 1}, padding{0, 0};
+  const Convolution::desc what =
+      added.bias ? Convolution::desc(kind, direct, a, order, bias, c, step, padding, padding) : Convolution::desc(kind, direct, a, order, c, step, padding, padding);
+  return Convolution::primitive_desc(what, attributes(added), engine());
+}
+
+// The kinds of product that a packed weight met, which are few: full and last batches, with and without a sum.
+class Products {
+ public:
+  // `make` makes a Product of the kind where it is new.
+  template <class F>
+  Product& of(i64 m, Addends added, F make) {
+    const i64 kind = 4 * m + 2 * added.bias + added.onto;
+    auto found = known.find(kind);
+    if (found != known.end()) return found->second;
+    if (known.size() >= 64) known.clear();
+    return known.emplace(kind, make()).first->second;
+  }
+
+ private:
+  std::unordered_map<i64, Product> known;
+};
+
+constexpr i64 TYPICAL_ROWS = 2048;
+
+bool has_blocks(const memory::desc& order) { return order.data.format_desc.blocking.inner_nblks > 0; }
+
+// The floats that a matrix in this order takes, whole cache lines of them.
+i64 floats_of(const memory::desc& order) {
+  constexpr i64 LINE = 64;
+  return (static_cast<i64>(order.get_size()) + LINE - 1) / LINE * (LINE / i64(sizeof(float)));
+}
+
+memory::desc matmul_order(Type type, i64 k, i64 n) { return matmul(TYPICAL_ROWS, k, n, type, memory::desc({k, n}, type, Tag::any)).weights_desc(); }
+memory::desc convolution_order(i64 k, i64 n) { return convolution(TYPICAL_ROWS, k, n, memory::desc({n, k, 1, 1}, Type::f32, Tag::any)).weights_desc(); }
+
+// Whether the matmul has an order of its own for float32; where it has none (without AVX-512) the convolution serves.
+bool matmul_packs() {
+  static const bool own = has_blocks(matmul_order(Type::f32, 64, 64));
+  return own;
+}
+
 class PackedMatmul final : public Packed {
  public:
-  PackedMatmul(bool transposed, i64 k_, i64 n_, const float* w, const memory::desc& order, float* room) : weights(order, engine(), room) {
+  PackedMatmul(bool bf16, bool transposed, i64 k_, i64 n_, const float* w, float* room) : weights(matmul_order(bf16 ? Type::bf16 : Type::f32, k_, n_), engine(), room) {
     k = k_;
     n = n_;
     convert(plain(matrix(transposed), w), weights);
   }
 
+  static i64 size(bool bf16, i64 k, i64 n) {
+    const memory::desc order = matmul_order(bf16 ? Type::bf16 : Type::f32, k, n);
+    return bf16 || has_blocks(order) ? floats_of(order) : 0;
+  }
+
   void multiply(const float* a, const float* bias, bool onto, float* c, i64 m) override {
     if (m == 0) return;  // the library divides by the number of rows
-    Product& product = product_of(m, {bias != nullptr, onto});
+    const Addends added{bias != nullptr, onto};
+    // the packed order is prescribed: all products use the same copy
+    Product& product = products.of(m, added, [&] { return Product(matmul(m, k, n, type(), weights.get_desc(), added), weights); });
     if (type() == Type::f32) return product.execute(a, bias, c);
     memory rounded(memory::desc({m, k}, type(), Tag::ab), engine(), scratch((m * k + 1) / 2));
     convert(plain(memory::desc({m, k}, Type::f32, Tag::ab), a), rounded);
@@ -101,17 +154,89 @@ class PackedMatmul final : public Packed {
 
   Type type() const { return weights.get_desc().data_type(); }
 
-  Product& product_of(i64 m, Addends added) {
-    const i64 kind = 4 * m + 2 * added.bias + added.onto;
-    auto found = products.find(kind);
-    if (found != products.end()) return found->second;
-    if (products.size() >= 64) products.clear();
-    // the packed order is prescribed: all products use the same copy
-    return products.emplace(kind, Product(describe(m, k, n, type(), weights.get_desc(), added), weights)).first->second;
+  memory weights;
+  Products products;
+};
+
+// A weight as filters of one pixel: rows of the other factor are the pixels of an image, columns its channels. The library sums over all channels one
+// after the other, so that the error of float32 grows with √k; the weight is therefore split into parts of few channels, whose sums are added.
+class PackedConvolution final : public Packed {
+ public:
+  PackedConvolution(bool transposed, i64 k_, i64 n_, const float* w, float* room) {
+    k = k_;
+    n = n_;
+    for_parts(k, [&](i64 begin, i64 channels) {
+      const memory::desc order = convolution_order(channels, n);
+      parts.emplace_back(Part{begin, channels, memory(order, engine(), room), {}});
+      convert(plain(matrix(parts.back(), transposed), first(parts.back(), transposed, w)), parts.back().weights);
+      room += floats_of(order);
+    });
   }
 
-  memory weights;
-  std::unordered_map<i64, Product> products;
+  static i64 size(i64 k, i64 n) {
+    i64 total = 0;
+    bool all = true;
+    for_parts(k, [&](i64, i64 channels) {
+      const memory::desc order = convolution_order(channels, n);
+      all &= has_blocks(order);
+      total += floats_of(order);
+    });
+    return all ? total : 0;
+  }
+
+  void multiply(const float* a, const float* bias, bool onto, float* c, i64 m) override {
+    if (parts.size() == 1) return multiply(parts[0], a, bias, onto, c, m);
+    constexpr i64 BLOCK = 512;  // rows whose results stay in a cache from one part to the next
+    for (i64 r = 0; r < m; r += BLOCK) {
+      const i64 rows = smaller(BLOCK, m - r);
+      for (Part& part : parts) {
+        float* columns = scratch(BLOCK * PART);
+        base::parallel(rows, part.channels, [&](i64 begin, i64 end) {
+          for (i64 i = begin; i < end; ++i) std::memcpy(columns + i * part.channels, a + (r + i) * k + part.begin, static_cast<std::size_t>(part.channels) * sizeof(float));
+        });
+        multiply(part, columns, part.begin == 0 ? bias : nullptr, onto || part.begin > 0, c + r * n, rows);
+      }
+    }
+  }
+
+  void unpack(bool transposed, float* w) override {
+    for (Part& part : parts) convert(part.weights, plain(matrix(part, transposed), first(part, transposed, w)));
+  }
+
+ private:
+  static constexpr i64 PART = 1024;  // channels at most
+
+  struct Part {
+    i64 begin, channels;
+    memory weights;
+    Products products;
+  };
+
+  // Calls f(begin, channels) for parts of about the same size.
+  template <class F>
+  static void for_parts(i64 k, F f) {
+    constexpr i64 VECTOR = 8;
+    const i64 count = (k + PART - 1) / PART, most = (k + count * VECTOR - 1) / (count * VECTOR) * VECTOR;
+    for (i64 begin = 0; begin < k; begin += most) f(begin, smaller(most, k - begin));
+  }
+
+  // A part's place in the plain matrix.
+  template <class Float>
+  Float* first(const Part& part, bool transposed, Float* w) const {
+    return w + part.begin * (transposed ? 1 : n);
+  }
+  memory::desc matrix(const Part& part, bool transposed) const {
+    const memory::dims steps = transposed ? memory::dims{k, 1, 1, 1} : memory::dims{1, n, 1, 1};
+    return memory::desc({n, part.channels, 1, 1}, Type::f32, steps);
+  }
+
+  void multiply(Part& part, const float* a, const float* bias, bool onto, float* c, i64 m) {
+    if (m == 0) return;
+    const Addends added{bias != nullptr, onto};
+    part.products.of(m, added, [&] { return Product(convolution(m, part.channels, n, part.weights.get_desc(), added), part.weights); }).execute(a, bias, c);
+  }
+
+  std::vector<Part> parts;
 };
 
 }  // namespace
@@ -126,18 +251,24 @@ void gemm_here(bool ta, bool tb, i64 m, i64 n, i64 k, float alpha, const float* 
   gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);  // oneDNN keeps to one thread inside a parallel region
 }
 
+bool packing_gains(i64 rows, i64 k, i64 n) {
+  constexpr i64 FEW_ROWS = 1024, SMALL_WEIGHT = i64(1) << 19;  // measured, see the README
+  return !matmul_packs() || rows <= FEW_ROWS || k * n <= SMALL_WEIGHT;
+}
+
 i64 packed_size(bool bf16, i64 k, i64 n) {
   if (k == 0 || n == 0) return 0;
   try {
-    const memory::desc order = packed_order(bf16, k, n);
-    const bool own = bf16 || order.data.format_desc.blocking.inner_nblks > 0;
-    return own ? static_cast<i64>(order.get_size() + sizeof(float) - 1) / static_cast<i64>(sizeof(float)) : 0;
+    return bf16 || matmul_packs() ? PackedMatmul::size(bf16, k, n) : PackedConvolution::size(k, n);
   } catch (const dnnl::error&) {
     return 0;  // this machine has no such product: the plain one serves
   }
 }
 
-Packed* pack(bool bf16, bool transposed, i64 k, i64 n, const float* w, float* room) { return new PackedMatmul(transposed, k, n, w, packed_order(bf16, k, n), room); }
+Packed* pack(bool bf16, bool transposed, i64 k, i64 n, const float* w, float* room) {
+  if (bf16 || matmul_packs()) return new PackedMatmul(bf16, transposed, k, n, w, room);
+  return new PackedConvolution(transposed, k, n, w, room);
+}
 
 bool bf16_products() {
 #if defined(__x86_64__)
