@@ -9,7 +9,8 @@ void project(const float* m, const float* factor, i64 ld_factor, float scale, fl
   in_groups<8>(rows, [&](auto group, i64 r) {
     constexpr int R = group;
     each(0, rank, [&](i64 j, auto lanes) {
-      vf s[R] = {};
+      vf s[R];
+      clear(s);
       const float* column = factor + j;
       for (i64 c = 0; c < n; ++c) {
         if (c % LINE == 0)

@@ -66,7 +66,8 @@ struct Strided {
 
 template <int R, int V>
 inline void multiply_tile(const float* a, i64 row, i64 step, const float* b, i64 k, float scale, bool onto, float* c, i64 ld, i64 columns) {
-  vf s[R][V] = {};
+  vf s[R][V];
+  clear(s);
   for (i64 i = 0; i < k; ++i, a += step, b += V * W) {
     vf f[V];
     for (int v = 0; v < V; ++v) f[v] = load(b + v * W);
@@ -76,21 +77,24 @@ inline void multiply_tile(const float* a, i64 row, i64 step, const float* b, i64
       for (int v = 0; v < V; ++v) s[r][v] += x * f[v];
     }
   }
-  const auto finish = [&](auto before) {
+  // written out for the three cases: behind a function's reference the sums would not stay in registers
+  if (columns < V * W) {
+    float tile[R * V * W];
+    for (int r = 0; r < R; ++r)
+      for (int v = 0; v < V; ++v) store(tile + (r * V + v) * W, scale * s[r][v]);
+    for (int r = 0; r < R; ++r)
+      for (i64 j = 0; j < columns; ++j) c[r * ld + j] = onto ? c[r * ld + j] + tile[r * V * W + j] : tile[r * V * W + j];
+  } else if (onto) {
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) {
-        const auto put = [&](auto lanes) {
-          float* y = c + r * ld + v * W;
-          lanes.store(y, before ? lanes.load(y) + scale * s[r][v] : scale * s[r][v]);
-        };
-        if (v + 1 < V || columns >= V * W) put(Whole{});
-        else put(Tail{static_cast<int>(columns - v * W)});
-      }
-  };
-  if (onto) finish(std::true_type{});
-  else finish(std::false_type{});
+      for (int v = 0; v < V; ++v) store(c + r * ld + v * W, load(c + r * ld + v * W) + scale * s[r][v]);
+  } else {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) store(c + r * ld + v * W, scale * s[r][v]);
+  }
 }
 
 // C [rows, n] = scale·A·B, or C + that when `onto`, with A [rows, k] and panels of B.

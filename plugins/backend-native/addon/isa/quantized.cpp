@@ -143,12 +143,14 @@ inline vf group_scale(const float* scales, i64 g) {
 
 template <int M>
 void dot_pairs(const QuantizedMatrix& q, const Codebook& codebook, i64 row, const float* scales, const float* x, float* sums) {
-  vf total[M] = {};
+  vf total[M];
+  clear(total);
   Codes codes = q.codes + row * q.d_in / 2;
   for (i64 g = 0; g < q.d_in / GROUP; ++g) {
     vu words;
     std::memcpy(&words, codes + g * BYTES, BYTES);
-    vf even[M] = {}, odd[M] = {};
+    vf even[M], odd[M];
+    clear(even), clear(odd);
     for (int k = 0; k < 8; k += 2) {
       const vf a = codebook[words >> static_cast<u32>(4 * k)], b = codebook[words >> static_cast<u32>(4 * k + 4)];
       for (int m = 0; m < M; ++m) {

@@ -9,7 +9,8 @@ namespace {
 // N rows of x at a time, in U chains of sums each, so that no sum waits for the one before it.
 template <int N, int U>
 inline void dots(const float* w, const float* const* x, i64 n, float* out) {
-  vf s[N][U] = {};
+  vf s[N][U];
+  clear(s);
   i64 k = 0;
   for (; k + U * W <= n; k += U * W) {
 #pragma GCC unroll 4

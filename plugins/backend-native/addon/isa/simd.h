@@ -36,6 +36,18 @@ inline vf load(const float* p) {
 }
 inline void store(float* p, vf v) { std::memcpy(p, &v, BYTES); }
 
+// Sums that begin at 0, one by one: an initialiser of a whole array is written to memory, and the array may stay there.
+template <int N>
+inline void clear(vf (&sums)[N]) {
+#pragma GCC unroll 8
+  for (int i = 0; i < N; ++i) sums[i] = vf{};
+}
+template <int M, int N>
+inline void clear(vf (&sums)[M][N]) {
+#pragma GCC unroll 8
+  for (int i = 0; i < M; ++i) clear(sums[i]);
+}
+
 // Ask for the memory a page behind p, in a loop over arrays larger than the caches: the processor's own fetching ahead ends with each page.
 constexpr i64 AHEAD = 1024;
 constexpr i64 LINE = 16;  // elements of a cache line
