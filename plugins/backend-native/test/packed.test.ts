@@ -149,8 +149,8 @@ describe.skipIf(!packs)("frozen weights packed in float32", () => {
   });
 
   test.each([[600, 2050, 24], [3, 1030, 5], [513, 1024, 8], [64, 8200, 8]] as const)("a long sum, which the library may take in parts: %i × %i → %i", (rows, dIn, dOut) => {
+    const SUM = 3e-6; // 1024 terms of one sign, added in turn, err by about 32·2⁻²⁵ = 1e-6 of their sum, the worst of thousands by two or three times that
     for (const transposed of [false, true]) {
-      const SUM = 3e-6; // 1024 terms of one sign, added in turn, err by about 32·2⁻²⁵ = 1e-6 of their sum, the worst of thousands by two or three times that
       const [x, w, bias, dy] = [numbers(rows * dIn).map(Math.abs), numbers(dIn * dOut, 2).map(Math.abs), numbers(dOut, 4), numbers(rows * dOut, 3)]; // nothing cancels
       const weight = frozen(w, transposed ? [dOut, dIn] : [dIn, dOut]);
       scope(() => {

@@ -5,6 +5,7 @@
 
 namespace deft {
 namespace DEFT_ISA {
+
 void project(const float* m, const float* factor, i64 ld_factor, float scale, float* out, i64 rows, i64 n, i64 rank) {
   in_groups<8>(rows, [&](auto group, i64 r) {
     constexpr int R = group;

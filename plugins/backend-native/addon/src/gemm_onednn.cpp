@@ -117,10 +117,10 @@ i64 floats_of(const memory::desc& order) {
 memory::desc matmul_order(Type type, i64 k, i64 n) { return matmul(TYPICAL_ROWS, k, n, type, memory::desc({k, n}, type, Tag::any)).weights_desc(); }
 memory::desc convolution_order(i64 k, i64 n) { return convolution(TYPICAL_ROWS, k, n, memory::desc({n, k, 1, 1}, Type::f32, Tag::any)).weights_desc(); }
 
-// Whether the matmul has an order of its own for float32; where it has none (without AVX-512) the convolution serves.
-bool matmul_packs() {
-  static const bool own = has_blocks(matmul_order(Type::f32, 64, 64));
-  return own;
+// Whether the matmul has an order of its own; where it has none (for float32 without AVX-512) the convolution serves.
+bool matmul_packs(bool bf16) {
+  static const bool float32 = has_blocks(matmul_order(Type::f32, 64, 64));
+  return bf16 || float32;
 }
 
 class PackedMatmul final : public Packed {
@@ -187,10 +187,10 @@ class PackedConvolution final : public Packed {
   void multiply(const float* a, const float* bias, bool onto, float* c, i64 m) override {
     if (parts.size() == 1) return multiply(parts[0], a, bias, onto, c, m);
     constexpr i64 BLOCK = 512;  // rows whose results stay in a cache from one part to the next
+    float* columns = scratch(BLOCK * PART);
     for (i64 r = 0; r < m; r += BLOCK) {
       const i64 rows = smaller(BLOCK, m - r);
       for (Part& part : parts) {
-        float* columns = scratch(BLOCK * PART);
         base::parallel(rows, part.channels, [&](i64 begin, i64 end) {
           for (i64 i = begin; i < end; ++i) std::memcpy(columns + i * part.channels, a + (r + i) * k + part.begin, static_cast<std::size_t>(part.channels) * sizeof(float));
         });
@@ -253,20 +253,20 @@ void gemm_here(bool ta, bool tb, i64 m, i64 n, i64 k, float alpha, const float* 
 
 bool packing_gains(i64 rows, i64 k, i64 n) {
   constexpr i64 FEW_ROWS = 1024, SMALL_WEIGHT = i64(1) << 19;  // measured, see the README
-  return !matmul_packs() || rows <= FEW_ROWS || k * n <= SMALL_WEIGHT;
+  return !matmul_packs(false) || rows <= FEW_ROWS || k * n <= SMALL_WEIGHT;
 }
 
 i64 packed_size(bool bf16, i64 k, i64 n) {
   if (k == 0 || n == 0) return 0;
   try {
-    return bf16 || matmul_packs() ? PackedMatmul::size(bf16, k, n) : PackedConvolution::size(k, n);
+    return matmul_packs(bf16) ? PackedMatmul::size(bf16, k, n) : PackedConvolution::size(k, n);
   } catch (const dnnl::error&) {
     return 0;  // this machine has no such product: the plain one serves
   }
 }
 
 Packed* pack(bool bf16, bool transposed, i64 k, i64 n, const float* w, float* room) {
-  if (bf16 || matmul_packs()) return new PackedMatmul(bf16, transposed, k, n, w, room);
+  if (matmul_packs(bf16)) return new PackedMatmul(bf16, transposed, k, n, w, room);
   return new PackedConvolution(transposed, k, n, w, room);
 }
 
