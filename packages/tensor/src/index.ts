@@ -6,7 +6,7 @@ export type { ActivationKind, KernelName, KernelTable, OnDecision, SparseDecisio
 export { derivesFromOutput, ERF_P, ERF_Q, GELU_NEW_ZERO, GELU_ZERO } from "./ops/composed-activation.ts";
 export { activation, gelu, geluNew, relu, sigmoid, silu, tanh } from "./ops/activation.ts";
 export { attention, FLOAT_MIN, type AttentionOptions } from "./ops/attention.ts";
-export { densityPenalty, type DensityPenaltyOptions } from "./ops/density.ts";
+export { densityPenalty, positionWeights, type DensityPenaltyOptions } from "./ops/density.ts";
 export { dropout, type DropoutOptions } from "./ops/dropout.ts";
 export { abs, add, clip, div, exp, log, mul, neg, scale, sqrt, square, sub } from "./ops/elementwise.ts";
 export { embedding } from "./ops/embedding.ts";

@@ -48,6 +48,8 @@ export interface KernelTable {
   DeftDensityPenalty: { epsilon: number; late: boolean };
   /** da = dp[b]·w[b,s]·2aε/(a²+ε)². In: a, weights, dy [batch], and penalty? [batch], which p is written into. Out: da. */
   DeftDensityPenaltyGradient: { epsilon: number };
+  /** w[b,s] = mask[b,s]/(max(Σ_s mask[b,s], 1)·n) with n `neurons`. In: mask [batch, seq]. Out: w, a penalty's weights. */
+  DeftPositionWeights: { neurons: number };
   /**
    * y = γ·(z − mean)·rstd + β with z = x (+ residual); `rms`: no mean, no β. In: x [rows, n], residual?, gamma, beta?.
    * Out: y, mean [rows] (zeros for rms), rstd [rows], and z when a residual was given.

@@ -1,4 +1,4 @@
-import { clip, densityPenalty, div, fill, scale, scope, sum, type Tensor } from "@deft-js/tensor";
+import { densityPenalty, fill, positionWeights, type Tensor } from "@deft-js/tensor";
 import type { TappedActivation } from "../contracts/model.ts";
 
 /** Whether padded positions count. */
@@ -53,14 +53,13 @@ export class LayerDensities {
     const found = this.#weights.get(key);
     if (found !== undefined) return { weights: found, made: false };
     const { padding, labels = padding } = this.#options;
-    const weights = positionWeights(mask, stack === "decoder" ? labels : padding, neurons);
+    const weights = weightsOf(mask, stack === "decoder" ? labels : padding, neurons);
     this.#weights.set(key, weights);
     return { weights, made: true };
   }
 }
 
-/** The share of each position and neuron in its example's mean, [batch, seq]: 1/(seq·n), or mask/(max(Σmask, 1)·n). */
-function positionWeights(mask: Tensor, padding: Padding, neurons: number): Tensor {
-  if (padding === "include") return fill(mask.shape, 1 / ((mask.shape[1] ?? 1) * neurons));
-  return scope(() => div(mask, scale(clip(sum(mask, { axes: [1], keepDims: true }), 1, Number.MAX_SAFE_INTEGER), neurons)));
+/** The share of each position and neuron in its example's mean, [batch, seq]. */
+function weightsOf(mask: Tensor, padding: Padding, neurons: number): Tensor {
+  return padding === "include" ? fill(mask.shape, 1 / ((mask.shape[1] ?? 1) * neurons)) : positionWeights(mask, neurons);
 }

@@ -1,5 +1,5 @@
 import { output, runKernel } from "../run-kernel.ts";
-import { hold, release } from "../scope.ts";
+import { hold, release, scope } from "../scope.ts";
 import { differentiable, remakeOf, type DeferredGradient } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
 
@@ -58,6 +58,18 @@ export function densityPenalty(a: Tensor, options: DensityPenaltyOptions): Tenso
       return [deferred({ a, remake, epsilon, weights, penalty, dp })];
     },
   });
+}
+
+/**
+ * w[b,s] = mask[b,s]/(max(Σ_s mask[b,s], 1)·n): the share of a position and neuron in the mean over those that the mask names; 0 all over an example without any.
+ * @param mask 1 where a position counts and 0 elsewhere, [batch, seq]; no gradient flows to it
+ * @param neurons n, of a position
+ * @returns w, [batch, seq]: the weights of `densityPenalty`
+ */
+export function positionWeights(mask: Tensor, neurons: number): Tensor {
+  const fused = runKernel("DeftPositionWeights", { mask }, { neurons });
+  if (fused !== undefined) return output(fused, 0, "DeftPositionWeights");
+  return scope(() => tf.div(mask, tf.mul(tf.maximum(tf.sum(mask, -1, true), 1), neurons)));
 }
 
 function composed(a: Tensor, { epsilon, weights }: DensityPenaltyOptions): Tensor {

@@ -1,6 +1,6 @@
 import {
   abs, activation, add, attention, broadcastTo, clip, concat, crossEntropy, densityPenalty, div, dropout, embedding, exp, intTensor, keeps, layerNorm, linear, log, lowRank,
-  matMul, mean, meanSquaredError, mul, neg, reshape, rmsNorm, scale, slice, softmax, sqrt, square, sub, sum, tensor, transpose, type ActivationKind, type Tensor,
+  matMul, mean, meanSquaredError, mul, neg, positionWeights, reshape, rmsNorm, scale, slice, softmax, sqrt, square, sub, sum, tensor, transpose, type ActivationKind, type Tensor,
 } from "@deft-js/tensor";
 import * as ref from "./reference.ts";
 import type { Values } from "./reference.ts";
@@ -113,7 +113,21 @@ function densityCases(): OpCase[] {
       return ref.densityPenalty(a, weights, 0.05, 2).map((p, b) => p + (ref.densityPenalty(a, weights, 0.5, 2)[b] as number));
     },
   };
-  return [...plain, ...under, alone, twice];
+  const masks = { "with padding": [1, 1, 0, 1, 1, 1], "with an example that has none": [0, 0, 0, 1, 0, 1], "of parts": [0.5, 0.25, 0, 1, 0.5, 2] };
+  const shares = Object.entries(masks).map(([name, mask]): OpCase => ({
+    name: `positionWeights ${name}`,
+    inputs: { x: [2, 3] },
+    op: (i) => mul(t(i, "x"), positionWeights(tensor(mask, [2, 3]), 7)),
+    reference: (i) => ref.positionWeights(mask, 7, 3).map((w, j) => w * (v(i, "x")[j] as number)),
+  }));
+  const long: OpCase = {
+    name: "positionWeights of many positions",
+    inputs: { mask: [3, 300] },
+    op: (i) => positionWeights(t(i, "mask"), 5),
+    reference: (i) => ref.positionWeights(v(i, "mask"), 5, 300),
+    gradient: false,
+  };
+  return [...plain, ...under, alone, twice, ...shares, long];
 }
 
 function normCases(): OpCase[] {

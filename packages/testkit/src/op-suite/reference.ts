@@ -71,6 +71,14 @@ export function densityPenalty(a: Values, w: Values, epsilon: number, batch: num
   });
 }
 
+/** mask/(max(Σ mask, 1)·neurons) within each example of `seq` positions. */
+export function positionWeights(mask: Values, neurons: number, seq: number): number[] {
+  return Array.from(mask, (m, i) => {
+    const first = i - (i % seq);
+    return m / (Math.max(mask.slice(first, first + seq).reduce((sum: number, x: number) => sum + x, 0), 1) * neurons);
+  });
+}
+
 /** Layer norm, or RMS norm when `beta` is left out. */
 export function norm(x: Values, gamma: Values, beta: Values | undefined, epsilon: number): number[] {
   const n = gamma.length;

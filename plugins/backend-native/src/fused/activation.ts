@@ -44,6 +44,21 @@ export const densityPenaltyGradient: FusedKernel<"DeftDensityPenaltyGradient"> =
   return [da];
 };
 
+/** w = mask/(max(Σ mask, 1)·neurons). */
+export const positionWeights: FusedKernel<"DeftPositionWeights"> = (backend, inputs, { neurons }) => {
+  const mask = required(inputs, "mask", "position weights");
+  const [rows, n] = asMatrix(mask);
+  const from = backend.floats(mask);
+  const [weights, values] = backend.make(mask.shape);
+  for (let first = 0; first < rows * n; first += n) {
+    let sum = 0;
+    for (let i = first; i < first + n; i++) sum += from[i] as number;
+    const count = Math.max(sum, 1) * neurons;
+    for (let i = first; i < first + n; i++) values[i] = (from[i] as number) / count;
+  }
+  return [weights];
+};
+
 /** y = x·keep/(1−p). */
 export const dropout: FusedKernel<"DeftDropout"> = (backend, inputs, { probability, seed }) => {
   const x = required(inputs, "x", "dropout");

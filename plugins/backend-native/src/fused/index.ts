@@ -1,6 +1,6 @@
 import type { KernelName } from "@deft-js/tensor";
 import type { FusedKernel } from "../kernel.ts";
-import { activation, activationGradient, densityPenalty, densityPenaltyGradient, dropout } from "./activation.ts";
+import { activation, activationGradient, densityPenalty, densityPenaltyGradient, dropout, positionWeights } from "./activation.ts";
 import { attention, attentionGradient } from "./attention.ts";
 import { linear, linearInputGradient, linearWeightGradient, lowRank, lowRankGradient, rowSum } from "./linear.ts";
 import { selectedLinear } from "./selected.ts";
@@ -25,6 +25,7 @@ export const FUSED: { readonly [N in KernelName]: FusedKernel<N> } = {
   DeftActivationGradient: activationGradient,
   DeftDensityPenalty: densityPenalty,
   DeftDensityPenaltyGradient: densityPenaltyGradient,
+  DeftPositionWeights: positionWeights,
   DeftNorm: norm,
   DeftNormGradient: normGradient,
   DeftAttention: attention,

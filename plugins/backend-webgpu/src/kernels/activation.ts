@@ -151,6 +151,26 @@ export const densityPenaltyGradient: FusedKernel<"DeftDensityPenaltyGradient"> =
   return [dx];
 };
 
+/** w = mask/(max(Σ mask, 1)·neurons). */
+export const positionWeights: FusedKernel<"DeftPositionWeights"> = (compute, inputs, { neurons }) => {
+  const mask = required(inputs, "mask");
+  const [rows, n] = asMatrix(mask);
+  const weights = compute.make(mask.shape);
+  compute.run({
+    program: "position weights",
+    code: () => perRow(`
+  var sum = 0.0;
+  ${eachColumn("sum += mask[i];")}
+  let count = max(total(lane, sum), 1.0) * numbers.neurons;
+  ${eachColumn("weights[i] = mask[i] / count;")}`),
+    reads: { mask },
+    writes: { weights },
+    numbers: { integers: { rows, n }, floats: { neurons } },
+    workgroups: rowGroups(rows),
+  });
+  return [weights];
+};
+
 /** y = x·keep/(1 − p). */
 export const dropout: FusedKernel<"DeftDropout"> = (compute, inputs, { probability, seed }) => {
   const x = required(inputs, "x");

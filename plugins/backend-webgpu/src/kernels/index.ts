@@ -1,6 +1,6 @@
 import type { KernelName } from "@deft-js/tensor";
 import type { FusedKernel, TfjsKernel } from "../kernel.ts";
-import { activation, activationGradient, densityPenalty, densityPenaltyGradient, dropout } from "./activation.ts";
+import { activation, activationGradient, densityPenalty, densityPenaltyGradient, dropout, positionWeights } from "./activation.ts";
 import { attention, attentionGradient } from "./attention.ts";
 import { add, divide, fill, multiply, sub } from "./elementwise.ts";
 import { gather, scatterAdd } from "./embedding.ts";
@@ -22,6 +22,7 @@ export const FUSED: { readonly [N in KernelName]?: FusedKernel<N> } = {
   DeftActivationGradient: activationGradient,
   DeftDensityPenalty: densityPenalty,
   DeftDensityPenaltyGradient: densityPenaltyGradient,
+  DeftPositionWeights: positionWeights,
   DeftNorm: norm,
   DeftNormGradient: normGradient,
   DeftAttention: attention,
