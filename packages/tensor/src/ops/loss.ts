@@ -1,3 +1,4 @@
+import { DeftError } from "../errors.ts";
 import { output, runKernel } from "../run-kernel.ts";
 import { differentiable } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
@@ -11,8 +12,9 @@ export interface CrossEntropyOptions {
 /**
  * −mean over counted rows of log softmax(logits)[label]; NaN when no row counts, as in PyTorch.
  * @param logits [n, classes]
- * @param labels int32 [n]
+ * @param labels int32 [n], each a class or `ignoreIndex`
  * @returns []
+ * @throws for another label; where the back-end cannot read labels before it is done (WebGPU) the loss is NaN
  */
 export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const ignoreIndex = options.ignoreIndex ?? -100;
@@ -22,7 +24,10 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntro
     inputs: [logits],
     forward: () => {
       const fused = runKernel("DeftCrossEntropy", { logits, labels }, { ignoreIndex });
-      if (fused === undefined) return { output: composed(logits, labels, ignoreIndex), saved: [logits, labels] };
+      if (fused === undefined) {
+        checkLabels(labels.dataSync(), logits.shape[1] ?? 0, ignoreIndex);
+        return { output: composed(logits, labels, ignoreIndex), saved: [logits, labels] };
+      }
       logSumExp = output(fused, 1, "DeftCrossEntropy");
       return { output: output(fused, 0, "DeftCrossEntropy"), saved: [logits, labels, logSumExp] };
     },
@@ -32,6 +37,15 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntro
       return [fused === undefined ? composedGradient(logits, labels, ignoreIndex, dy) : output(fused, 0, "DeftCrossEntropyGradient")];
     },
   });
+}
+
+/** A label that is no class would count as a row without a loss. */
+function checkLabels(labels: ArrayLike<number>, classes: number, ignoreIndex: number): void {
+  for (let row = 0; row < labels.length; row++) {
+    const label = labels[row] as number;
+    if (label !== ignoreIndex && !(label >= 0 && label < classes))
+      throw new DeftError("tensor.labels", `crossEntropy: labels must lie in [0, ${classes}) or be ${ignoreIndex}, got ${label} at ${row}. Correct the data, or give the model as many labels.`);
+  }
 }
 
 /** One-hot rows, zero for ignored labels, and the number of counted rows. */

@@ -22,11 +22,12 @@ export const crossEntropy: FusedKernel<"DeftCrossEntropy"> = (compute, inputs, {
     let level = top + log(sum);
     let label = u32(labels[row]);
     logSumExp[row] = level;
-    losses[row] = select(0.0, level - logits[row * numbers.n + min(label, numbers.n - 1u)], label != numbers.ignored && label < numbers.n);
+    let own = select(level - logits[row * numbers.n + min(label, numbers.n - 1u)], bitcast<f32>(numbers.nan), label >= numbers.n); // no class: must not pass unseen
+    losses[row] = select(own, 0.0, label == numbers.ignored);
   }`),
     reads: { logits, labels },
     writes: { logSumExp, losses },
-    numbers: { integers: { rows, n, ignored: ignoreIndex } },
+    numbers: { integers: { rows, n, ignored: ignoreIndex, nan: NAN_BITS } },
     workgroups: rowGroups(n === 0 ? 0 : rows),
   });
   compute.run({
