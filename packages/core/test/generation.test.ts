@@ -97,6 +97,14 @@ describe("beam search, reckoned by hand", () => {
     expect(watch.disposed).toBe(1);
   });
 
+  it("keeps as many beams where several tokens end a sequence", async () => {
+    // the two best continuations of [3] end, as does the third; the fourth and fifth go on
+    const chain: Chain = (_, seen) => (seen.length === 0 ? [0, 0, 0, 0.5, 0.3, 0.2] : seen.length === 1 ? [0.2, 0.19, 0.18, 0.17, 0.16, 0.1] : seen[1] === 4 ? [0, 0, 0, 0, 0, 1] : [0.5, 0.1, 0.1, 0.1, 0.1, 0.1]);
+    const settings = { beams: 2, eos: [0, 1, 2], maxNewTokens: 12, lengthPenalty: 2 };
+    const { ids: found } = await generate(chainModel(chain), host(1), settings);
+    expect(found[0]!.slice(0, 3)).toEqual([3, 4, 5]);
+  });
+
   it("does not take the end token before its time", async () => {
     const found = await ids(garden, { beams: 2, minNewTokens: 2, maxNewTokens: 3 });
     expect(found[0]).toHaveLength(3);
@@ -156,11 +164,17 @@ describe("bad input", () => {
     for (const each of settings) await expect(ids(garden, each), JSON.stringify(each)).rejects.toMatchObject({ code: "generation.options" });
     expect(() => generateTokens(chainModel(garden), host(1), { beams: 2 })).toThrow(expect.objectContaining({ code: "generation.options" }));
     await expect(generate({ family: "bert", config: {} } as Model, host(1))).rejects.toMatchObject({ code: "generation.model" });
+    for (const empty of [host(0), { ...host(1), seq: 0 }]) await expect(generate(chainModel(garden), empty)).rejects.toMatchObject({ code: "generation.batch" });
+    for (const eos_token_id of ["2", -1, 2.5, [1, "2"]]) await expect(generate({ ...chainModel(garden), config: { eos_token_id } }, host(1))).rejects.toMatchObject({ code: "generation.options" });
+    for (const config of [{}, { eos_token_id: null }]) expect((await generate({ ...chainModel(garden), config }, host(1), { maxNewTokens: 3 })).ids).toEqual([[1, 0, 0]]);
   });
 
   it("never turns NaN into a token, and leaves no tensor behind when it fails", async () => {
     const { tensors } = memory();
-    for (const beams of [1, 2]) await expect(ids(() => [NaN, NaN], { beams })).rejects.toMatchObject({ code: "generation.nonfinite" });
+    for (const settings of [{}, { beams: 2 }, { sample: true }, { scores: true }]) {
+      for (const chain of [[NaN, NaN], [0.5, Infinity, 0.5], [0, 0]]) await expect(ids(() => chain, settings)).rejects.toMatchObject({ code: "generation.nonfinite" });
+      await expect(ids(() => [0.5, 0.5], { ...settings, eos: [0, 1], minNewTokens: 1 })).rejects.toMatchObject({ code: "generation.nonfinite", message: expect.stringContaining("end tokens") });
+    }
     await ids(garden, { beams: 2 });
     expect(memory().tensors).toBe(tensors);
   });

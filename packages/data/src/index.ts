@@ -2,7 +2,7 @@ export { encodeTexts, type EncodeOptions, type TextExample } from "./batching/en
 export { encodePairs, endToken, targetIds, type PairOptions, type TextPair } from "./batching/pairs.ts";
 export { makeSplit, type SplitOptions } from "./batching/split.ts";
 export { accuracy, argmaxRows, f1, matthews, type MetricInput } from "./metrics/classification.ts";
-export { exactMatch, textGeneration, wordIndices, type TextScoring } from "./metrics/texts.ts";
+export { exactMatch, generable, generableWords, textGeneration, wordIndices, type TextScoring } from "./metrics/texts.ts";
 export { averageRanks, pearson, spearman } from "./metrics/correlation.ts";
 export { readCsv, type CsvOptions } from "./readers/csv.ts";
 export { readJson, readJsonFile, readJsonLines, type JsonLinesOptions } from "./readers/json.ts";

@@ -50,6 +50,11 @@ describe("text pairs", () => {
 });
 
 describe("generated texts", () => {
+  it("end with what is learned as their end, unless something else is said", () => {
+    expect(generation.options).toEqual({ eos: 1, maxNewTokens: 3 });
+    expect(textGeneration({ tokenizer: letterTokenizer, options: { eos: [] }, score: () => ({}) }).options).toEqual({ eos: [] });
+  });
+
   it("are decoded and trimmed before they are scored", () => {
     expect(split().generation!.metrics([{ ids: [...ids(" x "), 1] }])).toEqual({ first: 1 });
     expect(split().generation!.metrics([{ ids: [] }])).toEqual({ first: 0 });

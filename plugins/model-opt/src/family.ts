@@ -9,11 +9,15 @@ import { decoderSpecs, fileNames } from "./parameters.ts";
  */
 export const optFamily: ModelFamily = { id: "opt", modelTypes: ["opt"], build };
 
+/** What ends a sequence where config.json does not say, as in transformers' OPTConfig. */
+const END_TOKEN = 2;
+
 async function build({ config: raw, head, source, rng, weightFormat, absent }: BuildOptions): Promise<Model> {
   const config = parseConfig(raw);
   if (head !== "language-model" && head !== "none") throw new DeftError("model.head", `opt: the head must be none or language-model, got ${String(head)}. Choose one of them.`);
   const specs = decoderSpecs(config);
   const loaded = await loadParameters({ who: "opt", specs, source, rng, weightFormat, absent, names: fileNames, ignored: [], optionalParts: [] });
+  const { eos_token_id = END_TOKEN, ...rest } = raw;
   const architectures = [head === "none" ? "OPTModel" : "OPTForCausalLM"];
-  return new OptModel({ config, raw: { ...raw, architectures }, head, parts: new ModelParts(specs, loaded) });
+  return new OptModel({ config, raw: { ...rest, eos_token_id, architectures }, head, parts: new ModelParts(specs, loaded) });
 }

@@ -208,6 +208,10 @@ describe("loading", () => {
     await expect(random(change)).rejects.toMatchObject({ code: "model.config", message: expect.stringContaining(named) });
   });
 
+  it("names the end token of transformers' OPTConfig where the configuration names none", async () => {
+    expect([(await random({ eos_token_id: undefined })).config["eos_token_id"], (await random({ eos_token_id: 7 })).config["eos_token_id"]]).toEqual([2, 7]);
+  });
+
   it("refuses a head that it does not have", async () => {
     await expect(random({}, "sequence-classification")).rejects.toMatchObject({ code: "model.head" });
   });

@@ -14,6 +14,9 @@ export const t5Family: ModelFamily = {
   build,
 };
 
+/** What ends a sequence where config.json does not say, as in transformers' T5Config. */
+const END_TOKEN = 1;
+
 async function build(options: BuildOptions): Promise<Model> {
   const { head, source, rng, weightFormat, absent } = options;
   if (head !== "language-model" && head !== "none")
@@ -22,6 +25,7 @@ async function build(options: BuildOptions): Promise<Model> {
   const headed = head === "language-model";
   const specs = t5Specs(config, headed);
   const loaded = await loadParameters({ who: "t5", specs, source, rng, weightFormat, absent, names: (name) => [name], ignored: ignoredNames(headed), optionalParts: [] });
-  const raw = { ...options.config, architectures: [headed ? "T5ForConditionalGeneration" : "T5Model"] };
+  const { eos_token_id = END_TOKEN, ...rest } = options.config;
+  const raw = { ...rest, eos_token_id, architectures: [headed ? "T5ForConditionalGeneration" : "T5Model"] };
   return new T5Model({ config, raw, head, parts: new ModelParts(specs, loaded) });
 }

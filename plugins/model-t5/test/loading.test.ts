@@ -115,6 +115,11 @@ describe("config.json", () => {
     await expect(goldenModel("t5-relu", { config })).rejects.toMatchObject({ code: "model.config", message: expect.stringContaining(word) });
   });
 
+  it("names the end token of transformers' T5Config where it names none", async () => {
+    const ends = async (config: object) => (await goldenModel("t5-relu", { config })).config["eos_token_id"];
+    expect([await ends({ eos_token_id: undefined }), await ends({ eos_token_id: 7 }), await ends({ eos_token_id: null })]).toEqual([1, 7, null]);
+  });
+
   it.each(["sequence-classification", "masked-language-model"] as HeadKind[])("refuses the head %s", async (head) => {
     await expect(goldenModel("t5-relu", { head })).rejects.toMatchObject({ code: "model.head" });
   });

@@ -15,7 +15,7 @@ export const glueSchema = z.strictObject({
   maxLength: z.int().min(4).default(128).describe("tokens of an example, special ones counted"),
   maxTrain: z.int().positive().optional().describe("reads only so many training rows, the first of the file"),
   maxEvaluation: z.int().positive().optional().describe("reads only so many rows of each evaluation split, the first of the file"),
-  padToMaxLength: z.boolean().default(false).describe("pads every batch to maxLength as the reference does, instead of to its longest example"),
+  padToMaxLength: z.boolean().default(false).describe("pads every batch to maxLength as the reference does, instead of to its longest example; not a decoder's rows of text and target"),
   skipMalformed: z.boolean().default(false).describe("leaves out TSV rows with a wrong number of columns (the original QQP has some) instead of stopping"),
 });
 

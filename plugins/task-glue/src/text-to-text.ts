@@ -1,5 +1,5 @@
 import type { Split, TaskContext } from "@deft-js/core";
-import { encodePairs, makeSplit, targetIds, textGeneration, wordIndices, type TextExample, type TextPair } from "@deft-js/data";
+import { encodePairs, generableWords, makeSplit, targetIds, textGeneration, wordIndices, type TextExample, type TextPair } from "@deft-js/data";
 import { GLUE, SCORE_RANGE } from "./definitions.ts";
 import { metricsOf } from "./metrics.ts";
 import type { GlueName, GlueOptions } from "./options.ts";
@@ -36,6 +36,7 @@ export function textSplit(split: string, examples: readonly TextExample[], { nam
   const { labels: words } = GLUE[name];
   const longest = words.length === 0 ? [scoreWord(SCORE_RANGE.high)] : words;
   const maxTargetLength = Math.max(...longest.map((word) => targetIds(word, { tokenizer, maxTargetLength: Infinity }).length));
+  const written = generableWords(words, tokenizer, "glue");
   const targets = Float32Array.from(examples, ({ label }) => label);
   return makeSplit({
     name: split,
@@ -45,7 +46,7 @@ export function textSplit(split: string, examples: readonly TextExample[], { nam
     generation: textGeneration({
       tokenizer,
       options: { maxNewTokens: maxTargetLength },
-      score: (texts) => metricsOf(name, { predictions: words.length === 0 ? scoresOf(texts) : wordIndices(texts, words), targets }),
+      score: (texts) => metricsOf(name, { predictions: words.length === 0 ? scoresOf(texts) : wordIndices(texts, written), targets }),
     }),
   });
 }

@@ -40,7 +40,7 @@ describe("texts", () => {
     const { evaluation, labels } = await task("sst2").open(context);
     const { generation } = evaluation[0]!;
     expect(labels).toEqual([]);
-    expect(generation!.options).toEqual({ maxNewTokens: "positive".length + 1 });
+    expect(generation!.options).toEqual({ eos: 1, maxNewTokens: "positive".length + 1 });
     const say = (...words: string[]) => generation!.metrics(words.map((word) => ({ ids: [...letterTokenizer.ids(word), 1] })));
     expect(say("positive", "negative", "positive", "negative", "negative")).toEqual({ accuracy: 1 });
     expect(say(" Positive", "neg", "", "positive", "negative")).toEqual({ accuracy: 2 / 5 }); // what names no class is wrong

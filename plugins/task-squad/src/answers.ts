@@ -1,10 +1,13 @@
+/** What Python's `str.split` takes for white space: Unicode's, and the separators of files, groups, records and units. */
+const SPACES = /[\p{White_Space}\u001c-\u001f]+/u;
+
 /**
  * A text as the official evaluation compares it: lower case, without ASCII punctuation, without the articles a, an, the, white space single.
  * Source: `normalize_answer` of SQuAD's evaluate-v2.0.py.
  */
 export function normalizedAnswer(text: string): string {
   const plain = text.toLowerCase().replace(/[!-/:-@[-`{-~]/g, "");
-  return plain.replace(/(?<![\p{L}\p{N}_])(?:a|an|the)(?![\p{L}\p{N}_])/gu, " ").split(/\s+/u).filter((word) => word !== "").join(" ");
+  return plain.replace(/(?<![\p{L}\p{N}_])(?:a|an|the)(?![\p{L}\p{N}_])/gu, " ").split(SPACES).filter((word) => word !== "").join(" ");
 }
 
 /** 1 where the texts are equal once normalised, else 0. */
@@ -45,7 +48,7 @@ export function squadMetrics(questions: readonly Answered[]): Readonly<Record<st
   const scored = questions.map(({ predicted, right }) => {
     const gold = right.filter((text) => normalizedAnswer(text) !== "");
     const best = (measure: (a: string, b: string) => number): number => Math.max(...(gold.length === 0 ? [""] : gold).map((text) => measure(predicted, text)));
-    return { answered: gold.length > 0, f1: best(answerF1), exact: best(exactAnswer) };
+    return { answered: right.length > 0, f1: best(answerF1), exact: best(exactAnswer) };
   });
   const mean = (key: "f1" | "exact", kind?: boolean): number => {
     const chosen = scored.filter(({ answered }) => kind === undefined || answered === kind);

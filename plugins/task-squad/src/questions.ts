@@ -44,8 +44,9 @@ export async function readArticles(file: string): Promise<Article[]> {
     paragraphs.flatMap(({ context, qas }, p) =>
       qas.map(({ id, question: asked, answers, is_impossible }, q): Question => {
         const path = `data.${a}.paragraphs.${p}.qas.${q}`;
-        if (!is_impossible) checkAnswers(answers, { context, file, path });
-        return { id: String(id), question: asked.trim(), context, answers: is_impossible ? [] : answers.map(({ text, answer_start }) => ({ text, start: answer_start })), file, line: ++line };
+        const right = is_impossible ? [] : answers.map(({ text, answer_start }): Answer => ({ text, start: codeUnits(context, answer_start) }));
+        if (!is_impossible) checkAnswers(right, { context, file, path });
+        return { id: String(id), question: asked.trim(), context, answers: right, file, line: ++line };
       }),
     ),
   );
@@ -53,10 +54,17 @@ export async function readArticles(file: string): Promise<Article[]> {
   return articles.filter(({ length }) => length > 0);
 }
 
-function checkAnswers(answers: readonly z.output<typeof answer>[], { context, file, path }: { context: string; file: string; path: string }): void {
+/** Where the first so many code points of a text end, in UTF-16 code units: the format counts as Python does. */
+function codeUnits(text: string, codePoints: number): number {
+  let at = 0;
+  for (let left = codePoints; left > 0 && at < text.length; left--) at += (text.codePointAt(at) as number) > 0xffff ? 2 : 1;
+  return at;
+}
+
+function checkAnswers(answers: readonly Answer[], { context, file, path }: { context: string; file: string; path: string }): void {
   if (answers.length === 0) throw malformed(file, `${path}.answers`, "there is no answer, and the question is not marked is_impossible");
-  const lost = answers.findIndex(({ text, answer_start }) => text.trim() === "" || !context.startsWith(text, answer_start));
-  if (lost >= 0) throw malformed(file, `${path}.answers.${lost}`, "the context does not hold the answer's text at answer_start");
+  const lost = answers.findIndex(({ text, start }) => text.trim() === "" || !context.startsWith(text, start));
+  if (lost >= 0) throw malformed(file, `${path}.answers.${lost}`, "the context does not hold the answer's text at answer_start, counted in Unicode code points");
 }
 
 function malformed(file: string, path: string, what: string): DeftError {

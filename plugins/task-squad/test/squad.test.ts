@@ -36,7 +36,7 @@ describe.each([["1.1", v1], ["2.0", v2]])("conformance with version %s", (_, fil
 
 describe("official normalisation, by hand", () => {
   it.each([
-    ["The  Cat!", "cat"], ["an A-the \"test\"", "athe test"], ["Thesis of a theatre", "thesis of theatre"], ["1,000 (thousand)", "1000 thousand"], ["the", ""], ["Théâtre an été", "théâtre été"], ["a_b the\tx\n", "ab x"],
+    ["The  Cat!", "cat"], ["an A-the \"test\"", "athe test"], ["Thesis of a theatre", "thesis of theatre"], ["1,000 (thousand)", "1000 thousand"], ["the", ""], ["Théâtre an été", "théâtre été"], ["a_b the\tx\n", "ab x"], ["x\u0085y\u001fz", "x y z"], ["x\ufeffy", "x\ufeffy"],
   ])("%j is %j", (text, plain) => expect(normalizedAnswer(text)).toBe(plain));
 
   it("of F1: shared words over all words, as often as they stand", () => {
@@ -51,7 +51,8 @@ describe("official normalisation, by hand", () => {
   it("of a set: the best over right answers, and unanswerable questions apart", () => {
     expect(squadMetrics([{ predicted: "cat sat", right: ["cat", "a cat sat"] }, { predicted: "dog", right: ["bird"] }])).toEqual({ f1: 0.5, exactMatch: 0.5 });
     const mixed = squadMetrics([{ predicted: "cat", right: ["cat"] }, { predicted: "", right: ["the big dog"] }, { predicted: "", right: [] }, { predicted: "x", right: [] }, { predicted: "", right: ["the"] }]);
-    expect(mixed).toEqual({ f1: 3 / 5, exactMatch: 3 / 5, hasAnswerF1: 0.5, hasAnswerExactMatch: 0.5, noAnswerF1: 2 / 3, noAnswerExactMatch: 2 / 3 });
+    expect(mixed).toEqual({ f1: 3 / 5, exactMatch: 3 / 5, hasAnswerF1: 2 / 3, hasAnswerExactMatch: 2 / 3, noAnswerF1: 1 / 2, noAnswerExactMatch: 1 / 2 });
+    expect(squadMetrics([{ predicted: "", right: ["the"] }])).toEqual({ f1: 1, exactMatch: 1 }); // an answer of which nothing is left is one
   });
 });
 
@@ -75,6 +76,15 @@ describe("examples", () => {
     expect(metrics(say(["cat", -2], ["", -0.1]))).toEqual({ f1: 1, exactMatch: 1 });
     expect(metrics(say(["cat", -2], ["dog", -0.1]))).toEqual({ f1: 0, exactMatch: 0 });
     expect(metrics(say(["", -2], ["the", -0.1]))).toEqual({ f1: 0, exactMatch: 0 });
+  });
+
+  it("find answers by code points, as files count them", async () => {
+    const text = "I love 😀 Paris, not 𝒳 Paris.";
+    const at = (answer_start: number, name: string) => write(name, { data: [article("a", [[text, [{ ...qa("1", "Paris", text), answers: [{ text: "Paris", answer_start }] }]]])] });
+    const holding = async (answer_start: number, name: string) => (await texts(at(answer_start, name), { maxLength: 45, stride: 8 })).train;
+    for (const row of await holding(9, "first.json")) expect(row).toContain("Paris,"); // Python: text[9:14]
+    for (const row of await holding(22, "second.json")) expect(row).toContain("Paris. → Paris");
+    await expect(open(at(10, "units.json"))).rejects.toMatchObject({ code: "data.row", message: expect.stringContaining("code points") });
   });
 
   it("hold whole articles out when there is one file", async () => {

@@ -18,7 +18,7 @@ const fields = z.strictObject({
   maxTargetLength: z.int().min(2).optional().describe("tokens of a generated text, the end token counted; 32 when left out"),
   beams: z.int().min(1).max(64).optional().describe("of beam search when texts are generated; 1 when left out"),
   maxLength: z.int().min(4).default(128).describe("tokens of an example, special ones counted"),
-  padToMaxLength: z.boolean().default(false).describe("pads every batch to maxLength instead of to its longest example"),
+  padToMaxLength: z.boolean().default(false).describe("pads every batch to maxLength instead of to its longest example; not a decoder's rows of text and target"),
   format: z.enum(FORMATS).exclude(["txt"]).optional().describe("of the files; from their names when left out"),
 });
 

@@ -1,5 +1,5 @@
 import { DeftError, type Split, type Tokenizer } from "@deft-js/core";
-import { accuracy, encodePairs, exactMatch, f1, makeSplit, targetIds, textGeneration, wordIndices, type TextPair } from "@deft-js/data";
+import { accuracy, encodePairs, exactMatch, f1, generable, generableWords, makeSplit, targetIds, textGeneration, wordIndices, type TextPair } from "@deft-js/data";
 import { examplesOf } from "./labels.ts";
 import type { TextOptions } from "./options.ts";
 import type { LabelledRow } from "./rows.ts";
@@ -18,9 +18,9 @@ interface TextSplitOptions {
 }
 
 /**
- * Rows as text-to-text examples. Metrics are of the generated texts: exact match, or of label words accuracy and, for two classes, F1 of the
- * second; a text that is none of the words is wrong.
- * @throws DeftError `task.words` when a class has no word, `data.row` for a class that is not among the labels
+ * Rows as text-to-text examples. Metrics are of the generated texts: exact match with the targets as the tokenizer writes them, or of label words accuracy
+ * and, for two classes, F1 of the second; a text that is none of the words is wrong.
+ * @throws DeftError `task.words` when a class has no word of its own, `tokenizer.eos`, `data.row` for a class that is not among the labels
  */
 export function textSplit({ name, rows, labels, options, tokenizer }: TextSplitOptions): Split {
   const { target, maxLength, padToMaxLength, beams = 1 } = options;
@@ -28,8 +28,9 @@ export function textSplit({ name, rows, labels, options, tokenizer }: TextSplitO
   const classes = target === undefined ? examplesOf(rows, labels).map(({ label }) => label) : [];
   const pairs = rows.map((row, i): TextPair => ({ input: inputOf(row, options), target: words[classes[i] as number] ?? String(row.label), file: row.file, line: row.line }));
   const maxTargetLength = words.length === 0 ? (options.maxTargetLength ?? DEFAULT_TARGET_LENGTH) : Math.max(...words.map((word) => targetIds(word, { tokenizer, maxTargetLength: Infinity }).length));
-  const references = pairs.map((pair) => pair.target);
-  const score = (texts: readonly string[]): Readonly<Record<string, number>> => (words.length === 0 ? { exactMatch: exactMatch(texts, references) } : wordMetrics(texts, words, classes));
+  const written = generableWords(words, tokenizer, "text");
+  const references = words.length === 0 ? pairs.map((pair) => generable(pair.target, tokenizer)) : [];
+  const score = (texts: readonly string[]): Readonly<Record<string, number>> => (words.length === 0 ? { exactMatch: exactMatch(texts, references) } : wordMetrics(texts, written, classes));
   const generation = textGeneration({ tokenizer, options: { maxNewTokens: maxTargetLength, beams }, score });
   return makeSplit({ name, examples: encodePairs(pairs, { tokenizer, maxLength, maxTargetLength }), padId: tokenizer.padId, generation, padTo: padToMaxLength ? maxLength : undefined });
 }

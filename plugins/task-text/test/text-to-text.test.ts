@@ -38,7 +38,20 @@ describe("text-to-text", () => {
     const [open, labelled] = [await text(targets).open(context), await text(words).open(context)];
     expect(open.evaluation[0]!.generation!.metrics([ids(" 1 "), ids("2"), ids("x"), ids(""), ids("55")])).toEqual({ exactMatch: 2 / 5 });
     expect(labelled.evaluation[0]!.generation!.metrics([ids("good"), ids("bad"), ids("good"), ids("good"), ids("none")])).toEqual({ accuracy: 3 / 5, f1: 0.8 }); // TP 2, FP 1, FN 0
-    expect(labelled.evaluation[0]!.generation!.options).toEqual({ maxNewTokens: 5, beams: 1 });
+    expect(labelled.evaluation[0]!.generation!.options).toEqual({ eos: 1, maxNewTokens: 5, beams: 1 });
+  });
+
+  it("compares with what the tokenizer can write: no model can do more", async () => {
+    const lossy = { ...letterTokenizer, ids: (word: string) => letterTokenizer.ids(word.replace(/ +/g, " ").replaceAll("²", "2").replaceAll("{", "")) };
+    const open = (settings: TextSettings) => text(settings).open({ ...context, tokenizer: lossy });
+    const file = folder.write("lossy.csv", "from,to\none,x²\ntwo,{a}\n");
+    const written = (words: string[]) => words.map((word) => ({ ids: [...lossy.ids(word), 1] }));
+    const { evaluation } = await open({ ...targets, train: file, evaluation: file });
+    expect(evaluation[0]!.generation!.metrics(written(["x²", "{a}"]))).toEqual({ exactMatch: 1 });
+    const labelled = await open({ ...words, words: { 0: "very  bad", 1: "good" } });
+    expect(labelled.evaluation[0]!.generation!.metrics(written(["good", "very  bad", "good", "very  bad", "very  bad"]))).toEqual({ accuracy: 1, f1: 1 });
+    await expect(open({ ...words, words: { 0: "{", 1: "good" } })).rejects.toMatchObject({ code: "task.words", message: expect.stringContaining("nothing is left") });
+    await expect(open({ ...words, words: { 0: "x²", 1: "X2" } })).rejects.toMatchObject({ code: "task.words", message: expect.stringContaining("must differ") });
   });
 
   it.each([

@@ -1,4 +1,4 @@
-import { forbid, likeliest } from "./choose.ts";
+import { forbid, likeliest, nonfinite } from "./choose.ts";
 import type { Generated } from "./generate.ts";
 import { Hypotheses } from "./hypotheses.ts";
 import type { GenerationOptions } from "./options.ts";
@@ -27,18 +27,19 @@ interface Search {
 }
 
 /**
- * Beam search as in transformers 4.26 (`beam_search` with `BeamSearchScorer`): of the 2·beams best continuations those that end are
- * kept as hypotheses when they are among the first `beams`, the others go on; an example is done when no open beam can beat its worst
+ * Beam search as in transformers 4.26 (`beam_search` with `BeamSearchScorer`; with several end tokens as in later ones): of the 2·beams best continuations,
+ * (1 + n)·beams for n end tokens, those that end are kept as hypotheses when they are among the first `beams`, the others go on; an example is done when no open beam can beat its worst
  * hypothesis at the present length, or by `earlyStopping` as soon as it has `beams` of them. Lengths count the prompt.
  */
 export async function searchBeams(session: GenerationSession, size: number, options: GenerationOptions): Promise<Generated> {
   const searches = Array.from({ length: size }, (_, row): Search => ({ beams: [{ ids: [], score: 0, row }], found: new Hypotheses(options), done: false }));
+  const enough = Math.max(2, 1 + options.eos.length) * options.beams; // candidates, of which each beam may give one for every end token
   let logits = await session.begin();
   for (let step = 0; ; step++) {
     for (const search of searches) {
       if (search.done) continue;
       const logProbabilities = search.beams.map(({ row }) => logSoftmax(logits.row(row), step < options.minNewTokens ? options.eos : []));
-      advance(search, best(search.beams, logProbabilities, 2 * options.beams), session.promptLength + step, options);
+      advance(search, best(search.beams, logProbabilities, enough), session.promptLength + step, options);
     }
     const open = searches.filter(({ done }) => !done);
     if (open.length === 0 || step + 1 === options.maxNewTokens) break;
@@ -53,6 +54,7 @@ export async function searchBeams(session: GenerationSession, size: number, opti
 
 /** Takes one example a token further. `length` is that of its sequences before the token. */
 function advance(search: Search, candidates: readonly Candidate[], length: number, { beams, eos }: GenerationOptions): void {
+  if (candidates.length === 0) throw nonfinite("−∞ for all that may be taken");
   const next: Beam[] = [];
   for (const [rank, { beam, id, score }] of candidates.entries()) {
     const ids = [...beam.ids, id];

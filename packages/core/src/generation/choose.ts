@@ -3,7 +3,7 @@ import type { GenerationOptions } from "./options.ts";
 
 /**
  * The likeliest token; the first of equals.
- * @throws DeftError `generation.nonfinite` when the logits hold NaN, or nothing that may be taken
+ * @throws DeftError `generation.nonfinite` when the logits hold NaN or ∞, or nothing that may be taken
  */
 export function likeliest(logits: Float32Array): number {
   let best = -1;
@@ -11,10 +11,10 @@ export function likeliest(logits: Float32Array): number {
   for (let id = 0; id < logits.length; id++) {
     const value = logits[id] as number;
     if (value <= most) continue; // which NaN is not either
-    if (Number.isNaN(value)) throw nonfinite("NaN", id);
+    if (!(value < Infinity)) throw nonfinite(`${Number.isNaN(value) ? "NaN" : "∞"} at token ${id}`);
     [best, most] = [id, value];
   }
-  if (best < 0) throw nonfinite("−∞ throughout", 0);
+  if (best < 0) throw nonfinite("−∞ for all that may be taken");
   return best;
 }
 
@@ -67,6 +67,7 @@ export function logProbability(logits: Float32Array, id: number): number {
   return (logits[id] as number) - top - Math.log(sum);
 }
 
-function nonfinite(what: string, id: number): DeftError {
-  return new DeftError("generation.nonfinite", `generate: logits must be numbers, got ${what} at token ${id}. Check the model's weights.`);
+/** The error of logits that leave no token to take. */
+export function nonfinite(what: string): DeftError {
+  return new DeftError("generation.nonfinite", `generate: logits must be finite, or −∞ for what may not be taken, got ${what}. Check the model's weights and the end tokens.`);
 }

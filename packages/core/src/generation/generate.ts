@@ -25,7 +25,7 @@ export interface GeneratedTokens {
 /**
  * Generates from a batch (an encoder's input, or prompts padded at the left): greedy, sampling, or beam search as in transformers
  * 4.26. Rows that end leave the batch. What is attached to the model takes part; dropout is off; labels are not read.
- * @throws DeftError `generation.options`, `generation.model`, `generation.nonfinite`, `model.head`
+ * @throws DeftError `generation.options`, `generation.model`, `generation.batch`, `generation.nonfinite`, `model.head`
  */
 export async function generate(model: Model, batch: HostBatch, settings: GenerationSettings = {}): Promise<Generated> {
   const options = generationOptions(settings, model);

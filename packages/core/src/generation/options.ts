@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Model } from "../contracts/model.ts";
 
 const tokenId = z.int().min(0);
+const ends = z.union([tokenId, z.array(tokenId)]);
 
 /** The schema of the options of generation; unknown keys are refused. */
 export const generationSchema = z.strictObject({
@@ -17,7 +18,7 @@ export const generationSchema = z.strictObject({
   topP: z.number().positive().max(1).optional().describe("sample among the likeliest tokens that hold this share of the probability"),
   seed: z.int().default(42).describe("of sampling; every row draws from a stream of its own"),
   scores: z.boolean().default(false).describe("log-probabilities of the sequences too; beam search always gives them"),
-  eos: z.union([tokenId, z.array(tokenId)]).optional().describe("the token or tokens that end a sequence; the model's own when left out, [] for none"),
+  eos: ends.optional().describe("the token or tokens that end a sequence; the model's own when left out, [] for none"),
 });
 
 /** The options of generation as a caller gives them. */
@@ -33,10 +34,16 @@ export function generationOptions(settings: GenerationSettings, { config }: Pick
     const issues = result.error.issues.map((issue) => `${issue.path.join(".") || "options"}: ${issue.message}`).join("; ");
     throw new DeftError("generation.options", `generate: options must fit the schema, got ${issues}. Correct them.`);
   }
-  const { eos = config["eos_token_id"], ...options } = result.data;
+  const { eos = modelEnds(config), ...options } = result.data;
   if (options.sample && options.beams > 1) throw new DeftError("generation.options", `generate: sampling must go with one beam, got ${options.beams}. Leave out sample or beams.`);
   if (options.minNewTokens > options.maxNewTokens)
     throw new DeftError("generation.options", `generate: minNewTokens must be at most maxNewTokens, got ${options.minNewTokens} and ${options.maxNewTokens}. Correct them.`);
-  const ends = (Array.isArray(eos) ? eos : [eos]).filter((id): id is number => typeof id === "number");
-  return { ...options, eos: ends };
+  return { ...options, eos: [eos].flat() };
+}
+
+/** The tokens that end a sequence by config.json; none where it names none. */
+function modelEnds({ eos_token_id: named }: Model["config"]): z.output<typeof ends> {
+  const result = ends.nullish().safeParse(named);
+  if (!result.success) throw new DeftError("generation.options", `generate: eos_token_id of the model must be a token id or a list of them, got ${JSON.stringify(named)}. Correct config.json, or pass eos.`);
+  return result.data ?? [];
 }

@@ -16,9 +16,10 @@ export class GenerationSession {
   readonly #batch: Batch;
   readonly #decoding: Decoding;
 
-  /** @throws DeftError `generation.model` when the model cannot generate, `model.head` */
+  /** @throws DeftError `generation.model` when the model cannot generate, `generation.batch` of an empty batch, `model.head` */
   constructor(model: Model, host: HostBatch) {
     if (model.decode === undefined) throw new DeftError("generation.model", `generate: the model must be able to decode step by step, got family ${model.family}. Use a T5 or OPT model.`);
+    if (!(host.size > 0 && host.seq > 0)) throw new DeftError("generation.batch", `generate: the batch must have a row with a token, got ${host.size} rows of ${host.seq}. Leave empty batches out.`);
     const { labels: _, labelSeq: _seq, scores: _scores, ...inputs } = host;
     this.#batch = batchTensors(inputs);
     try {

@@ -12,7 +12,7 @@ export interface SplitOptions {
   readonly padId: number;
   /** Whether numbers as labels are class indices or scores of a regression; `class` when left out. */
   readonly target?: "class" | "score" | undefined;
-  /** Pads every batch to this many tokens, as the reference does (128); to the batch's longest example when left out. */
+  /** Pads every batch to this many tokens, as the reference does (128); to the batch's longest example when left out, and in the forms `causal` and `prompts`. */
   readonly padTo?: number | undefined;
   /** How texts are generated from the examples and scored, where their labels are label ids. */
   readonly generation?: TextGeneration | undefined;
