@@ -13,6 +13,9 @@ export type WeightOperand = readonly [plain: Float32Array | null, packed: Packed
 interface PackedForm {
   readonly weight: PackedWeight;
   readonly memory: Float32Array;
+  /** The matrix, [k, n]. */
+  readonly k: number;
+  readonly n: number;
 }
 
 /** The packed forms of one weight: of the matrix as it is stored, and of its transpose; a product and its gradient want one each. `null`: the machine has no such product. */
@@ -67,6 +70,9 @@ export class NativeBackend extends MathBackendCPU implements HostMemory {
   readonly precision: Precision;
   readonly #packLimit: number;
   #packedBytes = 0;
+  /** What the kernel that is running has made, the first `#madeCount` of them; −1 outside kernels. */
+  readonly #made: object[] = [];
+  #madeCount = -1;
   /** Memory handed out by `hostArray` that is no tensor yet. */
   readonly #fresh = new WeakSet<ArrayBufferLike>();
 
@@ -86,6 +92,23 @@ export class NativeBackend extends MathBackendCPU implements HostMemory {
 
   #stored(info: tf.TensorInfo): Stored {
     return this.data.get(info.dataId) as unknown as Stored;
+  }
+
+  /** Runs a kernel, of which nothing is left behind when it fails. */
+  run<C, R>(kernel: (backend: NativeBackend, call: C) => R, call: C): R {
+    this.#madeCount = 0;
+    try {
+      return kernel(this, call);
+    } catch (error) {
+      for (const dataId of this.#made.slice(0, this.#madeCount)) this.disposeData(dataId);
+      throw error;
+    } finally {
+      this.#madeCount = -1;
+    }
+  }
+
+  #note(dataId: object): void {
+    if (this.#madeCount >= 0) this.#made[this.#madeCount++] = dataId;
   }
 
   /** A float32 result with arbitrary contents, and its values. */
@@ -114,6 +137,7 @@ export class NativeBackend extends MathBackendCPU implements HostMemory {
     const stored = this.#stored(info);
     if (stored.pooled !== true || stored.refCount !== 1) return undefined;
     this.incRef(info.dataId);
+    this.#note(info.dataId);
     return [{ dataId: info.dataId, shape: info.shape, dtype: "float32" }, stored.values as Float32Array];
   }
 
@@ -127,6 +151,7 @@ export class NativeBackend extends MathBackendCPU implements HostMemory {
 
   override write(values: tf.backend_util.BackendValues, shape: number[], dtype: tf.DataType): object {
     const dataId = super.write(values, shape, dtype);
+    this.#note(dataId);
     if (values instanceof Float32Array && this.#fresh.delete(values.buffer) && this.pool.adopt(values)) (this.data.get(dataId) as unknown as Stored).pooled = true;
     return dataId;
   }
@@ -174,7 +199,7 @@ export class NativeBackend extends MathBackendCPU implements HostMemory {
     const [k, n, flip] = direction === "forward" ? [dIn, dOut, transposed] : [dOut, dIn, !transposed];
     const form = flip ? "turned" : "stored";
     const made = stored.packed?.[form];
-    if (made !== undefined) return made;
+    if (made !== undefined) return made?.k === k && made.n === n ? made : null; // another handle may show another shape
     const bf16 = this.precision === "bf16";
     if (!bf16 && !(this.#packedBytes + 4 * k * n <= this.#packLimit && this.addon.packingGains(rows, k, n))) return null;
     const size = this.addon.packedSize(bf16, k, n);
@@ -191,7 +216,7 @@ export class NativeBackend extends MathBackendCPU implements HostMemory {
         this.addon.unpack(flip, k, n, weight, values);
         return values;
       });
-    return (forms[form] = { weight, memory });
+    return (forms[form] = { weight, memory, k, n });
   }
 
   /** Lets the float32 values go. tfjs's own kernels read `values` directly: they come back, as the products use them, when something does. */

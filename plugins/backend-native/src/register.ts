@@ -1,12 +1,14 @@
 import { tf } from "@deft-js/tensor";
 import type { NativeBackend } from "./backend.ts";
 import { FUSED } from "./fused/index.ts";
-import type { FusedKernel, Inputs, TfjsKernel } from "./kernel.ts";
+import type { FusedKernel, Inputs, Outputs, TfjsKernel } from "./kernel.ts";
 import { ELEMENTWISE } from "./tfjs/elementwise.ts";
 import { REDUCTIONS } from "./tfjs/reduce.ts";
 import { SHAPES } from "./tfjs/shape.ts";
 
 const NAME = "native";
+
+type KernelCall = Parameters<tf.KernelFunc>[0];
 
 /** tfjs's kernels that give their input's data another handle, without a look at the values. */
 const HANDLES: ReadonlySet<string> = new Set(["Identity", "Reshape"]);
@@ -22,11 +24,13 @@ function guarded(kernel: tf.KernelFunc): tf.KernelFunc {
 }
 
 function fused(kernel: FusedKernel<never>): tf.KernelFunc {
-  return ({ inputs, backend, attrs }) => kernel(backend as NativeBackend, inputs as Inputs, attrs as never);
+  const run = (backend: NativeBackend, { inputs, attrs }: KernelCall): Outputs => kernel(backend, inputs as Inputs, attrs as never);
+  return (call) => (call.backend as NativeBackend).run(run, call);
 }
 
 function override(kernel: TfjsKernel, otherwise: tf.KernelFunc): tf.KernelFunc {
-  return (call) => kernel(call.backend as NativeBackend, call.inputs as Inputs, call.attrs ?? {}) ?? otherwise(call);
+  const run = (backend: NativeBackend, call: KernelCall): Outputs | undefined => kernel(backend, call.inputs as Inputs, call.attrs ?? {});
+  return (call) => (call.backend as NativeBackend).run(run, call) ?? otherwise(call);
 }
 
 /** Registers all kernels for the back-end `native`: the fused ones, overrides of tfjs's hot ones, and tfjs's own for the rest. */

@@ -58,6 +58,14 @@ function compute(c: AttentionCase, dy: Float32Array, dropout: number): Float32Ar
 describeNative("attention", (isa) => {
   beforeAll(() => start({ isa }));
 
+  test.each([NaN, Infinity])("what is no number goes through to every gradient that it has a part in: q with %s", (value) => {
+    const c = build({ name: "", sizes: [1, 1, 3, 5, 2] });
+    (c.q as Float32Array)[2] = value; // of the second query
+    const [, , dq, dk] = compute(c, new Float32Array(6).fill(1), 0) as [Float32Array, Float32Array, Float32Array, Float32Array];
+    expect([...dq].map(Number.isNaN)).toEqual([false, false, true, true, false, false]);
+    expect(dk.every(Number.isNaN)).toBe(true);
+  });
+
   test.each(CASES)("$name", (given) => {
     const c = build(given);
     const dy = numbers(c.batch * c.queries * c.heads * c.depth, 5);

@@ -1,5 +1,6 @@
 import { hostArray, tf } from "@deft-js/tensor";
 import { beforeAll, describe, expect, test } from "vitest";
+import type { NativeBackend } from "../src/backend.ts";
 import { nativeStatus } from "../src/index.ts";
 import { BufferPool, sizeClass } from "../src/pool.ts";
 import { describeNative, numbers, start } from "./native.ts";
@@ -45,6 +46,19 @@ describe("buffer pool", () => {
 
 describeNative("storage", (isa) => {
   beforeAll(() => start({ isa }));
+
+  test("a kernel that refuses its input leaves nothing behind", () => {
+    const { pool } = tf.backend() as NativeBackend;
+    const [table, far, dy, labels] = [tf.ones([4, 3]), tf.tensor1d([1, 9], "int32"), tf.ones([2, 3]), tf.tensor1d([0, 7], "int32")];
+    const before = pool.statistics.live;
+    for (let i = 0; i < 3; i++) {
+      expect(() => tf.engine().runKernel("DeftGather", { x: table, ids: far, table } as tf.NamedTensorMap)).toThrow();
+      expect(() => tf.gather(table, far)).toThrow();
+      expect(() => tf.engine().runKernel("DeftCrossEntropy", { logits: dy, labels }, { ignoreIndex: -100 })).toThrow("labels must lie in");
+    }
+    expect(pool.statistics.live).toBe(before);
+    tf.dispose([table, far, dy, labels]);
+  });
 
   test("a host array that became a tensor is used again when that is disposed", () => {
     const own = hostArray(1 << 20).fill(3);

@@ -1,4 +1,4 @@
-import { add, linear, mul, read, scope, sparseLinear, sum, tensor, tf, valueAndGradients, Variable } from "@deft-js/tensor";
+import { add, linear, mul, read, reshape, scope, sparseLinear, sum, tensor, tf, valueAndGradients, Variable } from "@deft-js/tensor";
 import { beforeEach, describe, expect, test } from "vitest";
 import { loadAddon } from "../src/addon.ts";
 import { nativeStatus } from "../src/index.ts";
@@ -136,6 +136,17 @@ describe.skipIf(!packs)("frozen weights packed in float32", () => {
     });
     large.dispose();
     expect(held()).toEqual(before);
+  });
+
+  test("a weight that another handle shows in another shape serves there, too", () => {
+    const w = numbers(IN * OUT, 2);
+    const weight = frozen(w);
+    forward(weight, numbers(2 * IN));
+    const x = numbers(2 * OUT, 3);
+    const y = scope(() => read(linear(tensor(x, [2, OUT]), reshape(weight.value, [OUT, IN]), { frozen: true })));
+    expect(error(y, product(x, w, 2, IN, OUT, false, false))).toBeLessThan(1e-6);
+    expect(error(forward(weight, numbers(2 * IN)), product(numbers(2 * IN), w, 2, OUT, IN, false, false))).toBeLessThan(1e-6);
+    weight.dispose();
   });
 
   test("one square weight serves as it is stored and transposed", () => {

@@ -65,6 +65,13 @@ describeNative("tfjs's kernels", (isa) => {
     expect(error(actual, expected)).toBeLessThan(1e-6);
   });
 
+  test("a product of no example is one of none", () => { // tfjs's own kernel gives it values
+    for (const [a, b] of [[[0, 3, 4], [1, 4, 5]], [[1, 3, 4], [0, 4, 5]], [[0, 3, 4], [4, 5]]] as const) {
+      const y = tf.matMul(tf.ones([...a]), tf.ones([...b]));
+      expect([y.shape, y.dataSync().length]).toEqual([[0, 3, 5], 0]);
+    }
+  });
+
   test("shapes that do not fit are refused", () => {
     expect(() => tf.add(tf.zeros([2, 3]), tf.zeros([4]))).toThrow();
     expect(() => tf.matMul(tf.zeros([2, 3]), tf.zeros([4, 2]))).toThrow();

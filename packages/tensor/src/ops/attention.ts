@@ -24,7 +24,7 @@ export interface AttentionOptions {
 /**
  * softmax(scale·q·kᵀ + bias + mask)·v, head by head (Vaswani et al., 2017, equation 1). A row whose keys are all masked is
  * uniform over all of them, as in the reference. Where padding and order both mask, the sum is clamped at finfo.min: in such rows half of
- * a gradient passes a score that one of them masks (torch's rule for a tie), and none a score that both do.
+ * a gradient passes a score that one of them masks (torch's rule for a tie), and none a score that both do. Without any query or key the context is 0.
  * @param q [batch, queries, heads·dHead]
  * @param k [batch, keys, heads·dHead]
  * @param v [batch, keys, heads·dHead]
@@ -34,6 +34,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   const { heads, scale, mask, bias, causal = false, dropout } = options;
   const attrs = { heads, scale, causal, dropout: dropout?.probability ?? 0, seed: dropout?.seed ?? 0 };
   const inputs = bias === undefined ? [q, k, v] : [q, k, v, bias];
+  if (q.size === 0 || k.size === 0) return withoutPairs(q, inputs);
   let statistics: Tensor;
   return differentiable({
     name: "attention",
@@ -52,6 +53,11 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
       return fused ?? composedGradient(q, k, v, statistics, dy, options);
     },
   });
+}
+
+/** Without a query or a key nothing is attended to: zeros, and no gradient. */
+function withoutPairs(q: Tensor, inputs: readonly Tensor[]): Tensor {
+  return differentiable({ name: "attention", inputs, forward: () => ({ output: tf.zerosLike(q) }), backward: () => inputs.map(({ shape }) => tf.zeros(shape)) });
 }
 
 const split = (x: Tensor, heads: number): Tensor => {

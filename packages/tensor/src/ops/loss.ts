@@ -48,22 +48,21 @@ function checkLabels(labels: ArrayLike<number>, classes: number, ignoreIndex: nu
   }
 }
 
-/** One-hot rows, zero for ignored labels, and the number of counted rows. */
-function targets(logits: Tensor, labels: Tensor, ignoreIndex: number): [Tensor, Tensor, Tensor] {
+/** Where a row's label stands, [n, classes]; 1 for counted rows, [n]; and their number. */
+function targets(logits: Tensor, labels: Tensor, ignoreIndex: number): [hits: Tensor, counted: Tensor, count: Tensor] {
+  const hits = tf.equal(tf.expandDims(labels, 1), tf.range(0, logits.shape[1] ?? 0, 1, "int32"));
   const counted = tf.cast(tf.notEqual(labels, tf.scalar(ignoreIndex, "int32")), "float32");
-  const inRange = tf.cast(tf.mul(tf.cast(labels, "float32"), counted), "int32");
-  const oneHot = tf.mul(tf.oneHot(inRange as tf.Tensor1D, logits.shape[1] ?? 0), tf.expandDims(counted, 1));
-  return [oneHot, tf.sum(counted), counted];
+  return [hits, counted, tf.sum(counted)];
 }
 
 function composed(logits: Tensor, labels: Tensor, ignoreIndex: number): Tensor {
-  const [oneHot, count] = targets(logits, labels, ignoreIndex);
-  return tf.neg(tf.div(tf.sum(tf.mul(tf.logSoftmax(logits), oneHot)), count));
+  const [hits, , count] = targets(logits, labels, ignoreIndex);
+  return tf.neg(tf.div(tf.sum(tf.where(hits, tf.logSoftmax(logits), tf.zerosLike(logits))), count)); // a choice: another class's −∞ is not a label's
 }
 
 function composedGradient(logits: Tensor, labels: Tensor, ignoreIndex: number, dy: Tensor): Tensor {
-  const [oneHot, count, counted] = targets(logits, labels, ignoreIndex);
-  const difference = tf.sub(tf.mul(tf.softmax(logits), tf.expandDims(counted, 1)), oneHot);
+  const [hits, counted, count] = targets(logits, labels, ignoreIndex);
+  const difference = tf.sub(tf.mul(tf.softmax(logits), tf.expandDims(counted, 1)), tf.cast(hits, "float32"));
   return tf.mul(difference, tf.div(dy, count));
 }
 

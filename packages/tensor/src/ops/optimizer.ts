@@ -30,6 +30,7 @@ export interface AdamWParameter {
  * p ← p − η/(1−β₁ᵗ) · m/(√v/√(1−β₂ᵗ) + ε).
  */
 export function adamWStep({ value, first, second }: AdamWParameter, gradient: Tensor, attrs: AdamWStep): void {
+  for (const variable of [value, first, second]) ownData(variable);
   if (runKernel("DeftAdamW", { value: value.value, m: first.value, v: second.value, gradient }, { ...attrs }) !== undefined) return;
   const { learningRate, beta1, beta2, epsilon, weightDecay, step } = attrs;
   const next = scope(() => {
@@ -42,4 +43,9 @@ export function adamWStep({ value, first, second }: AdamWParameter, gradient: Te
   first.assign(next.m);
   second.assign(next.v);
   value.assign(next.p);
+}
+
+/** A kernel writes a variable's values in place: other handles on them (`clone`, `reshape`) keep what they show. */
+function ownData(variable: Variable): void {
+  if (tf.backend().refCount(variable.value.dataId) > 1) variable.assign(scope(() => tf.mul(variable.value, 1)));
 }

@@ -202,7 +202,14 @@ function attentionCases(): OpCase[] {
       reference: (i) => ref.attention(v(i, "q"), v(i, "k"), v(i, "v"), i["bias"], c),
     };
   });
-  return [...rest, masked];
+  const empty = { "no example": [0, 3, 3], "no query": [2, 0, 3], "no key": [2, 3, 0] } as const;
+  const without = Object.entries(empty).map(([name, [batch, queries, keys]]): OpCase => ({
+    name: `attention with ${name}`,
+    inputs: { q: [batch, queries, 8], k: [batch, keys, 8], v: [batch, keys, 8], bias: [1, 2, queries, keys] },
+    op: (i) => attention(t(i, "q"), t(i, "k"), t(i, "v"), { heads: 2, scale: 0.5, bias: i["bias"] }),
+    reference: () => Array<number>(batch * queries * 8).fill(0),
+  }));
+  return [...rest, masked, ...without];
 }
 
 function lossCases(): OpCase[] {

@@ -113,8 +113,8 @@ void backward_row(float* p, float* g, float log_sum, i64 n) {
   const float low = -__builtin_inff();
   vf z = {}, along = {};
   each(0, n, [&](i64 j, auto lanes) {
-    // renormalising makes the shift's rounding harmless; scores may exceed log_sum by rounding only
-    const vf e = exponential_of_negative(minimum(lanes.load(p + j, low) - log_sum, splat(0.5f)));
+    // renormalising makes the shift's rounding harmless; scores may exceed log_sum by rounding only (and NaN stays)
+    const vf e = exponential_of_negative(minimum(splat(0.5f), lanes.load(p + j, low) - log_sum));
     lanes.store(p + j, e);
     z += e;
     along += e * lanes.load(g + j);
@@ -128,11 +128,11 @@ void backward_row(float* p, float* g, float log_sum, i64 n) {
 }
 
 // In a row that padding and order mask wholly, half of a gradient passes a score that one of them masks, and none a score that both do.
-void clamp_row(const AttentionShape& s, const float* add, i64 query, float* g) {
+void clamp_row(const AttentionShape& s, const float* mask, i64 query, float* g) {
   const i64 seen = keys_seen(s, query);
   for (i64 j = 0; j < seen; ++j)
-    if (add[j] == 0.f) return;
-  for (i64 j = 0; j < s.keys; ++j) g[j] *= j < seen || add[j] == 0.f ? 0.5f : 0.f;
+    if (mask[j] == 1.f) return;
+  for (i64 j = 0; j < s.keys; ++j) g[j] *= j < seen || mask[j] == 1.f ? 0.5f : 0.f;
 }
 
 void backward_head(const AttentionShape& s, const AttentionInput& in, const AttentionGradientInput& out, const Place& at, bool first_bias) {
@@ -156,7 +156,7 @@ void backward_head(const AttentionShape& s, const AttentionInput& in, const Atte
       float *row = p + r * s.keys, *slope = g + r * s.keys;
       if (s.dropout > 0) drop_row(drop, first_index(s, at, q0 + r), slope, slope, s.keys);
       backward_row(row, slope, out.log_sum[(at.b * s.heads + at.h) * s.queries + q0 + r], s.keys);
-      if (s.causal && add) clamp_row(s, add, q0 + r, slope);
+      if (s.causal && in.mask) clamp_row(s, in.mask + at.b * s.keys, q0 + r, slope);
       if (s.dropout > 0) drop_row(drop, first_index(s, at, q0 + r), row, dropped + r * s.keys, s.keys);
     }
     pack_panels(out.dy + query, width, rows, s.depth, of_tile);

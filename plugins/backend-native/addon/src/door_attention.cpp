@@ -18,9 +18,9 @@ AttentionShape shape_of(Args& a) {
   if (!(dropout >= 0 && dropout < 1)) a.refuse("dropout must be in [0, 1)");
   s.dropout = dropout;
   s.seed = static_cast<u32>(static_cast<i32>(a.integer("seed", -2147483648LL, 2147483647)));
-  s.batch = a.size("batch");
-  s.heads = a.size("heads");
-  s.queries = a.size("queries");
+  s.batch = a.integer("batch", 1, 2147483647);
+  s.heads = a.integer("heads", 1, 2147483647);
+  s.queries = a.integer("queries", 1, 2147483647);
   s.keys = a.integer("keys", 1, 2147483647);
   s.depth = a.integer("depth", 1, 2147483647);
   s.bias_batch = a.size("biasBatch");

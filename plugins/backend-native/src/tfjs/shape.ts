@@ -102,10 +102,10 @@ const batchMatMul: TfjsKernel = (backend, inputs, attrs) => {
   const [m, k] = transposeA ? [columnsA, rowsA] : [rowsA, columnsA];
   const [inner, n] = transposeB ? [columnsB, rowsB] : [rowsB, columnsB];
   if (k !== inner || k === 0) return undefined;
-  const batch = Math.max(batchA, batchB);
+  const batch = batchA === 1 ? batchB : batchA;
   const lead = tf.backend_util.assertAndGetBroadcastShape(leadA, leadB);
   const [y, values] = backend.make([...lead, m, n]);
-  backend.addon.batchProduct(transposeA, transposeB, batch, m, n, k, batchA === 1 && batch > 1, batchB === 1 && batch > 1, backend.floats(a), backend.floats(b), values);
+  backend.addon.batchProduct(transposeA, transposeB, batch, m, n, k, batchA === 1 && batch !== 1, batchB === 1 && batch !== 1, backend.floats(a), backend.floats(b), values);
   return y;
 };
 
