@@ -20,7 +20,7 @@ const FORMAT = "deft-training-state-1";
 /**
  * Saves a training state as one file: a safetensors file whose metadata holds the JSON. The rename of one file is atomic, so that the path
  * holds the earlier state or the new one at every moment, and never one's tensors with the other's JSON. float32 bits are kept as they are.
- * @throws DeftError `checkpoint.json` on what JSON would change in silence (NaN, infinities), `safetensors.*`.
+ * @throws DeftError `checkpoint.json` on what JSON would change in silence (NaN, infinities), `checkpoint.unwritable`, `safetensors.*`.
  */
 export async function saveTrainingState(path: string, { json, tensors }: TrainingState): Promise<void> {
   requirePlain(json, "saveTrainingState: json");

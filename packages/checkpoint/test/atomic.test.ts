@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { currentFolder, formatJson, writeFolderAtomically } from "../src/index.ts";
+import { currentFolder, formatJson, saveTrainingState, writeFileAtomically, writeFolderAtomically, writeSafetensors } from "../src/index.ts";
 import { expectCode, temporaryFolder } from "./support.ts";
 
 const folder = temporaryFolder();
@@ -21,6 +21,25 @@ test("a write that fails leaves the earlier folder and nothing else", async () =
   await expect(writeFolderAtomically(path, { a: "2", b: () => Promise.reject(new Error("disk full")) })).rejects.toThrow("disk full");
   expect(await text("two", "x", "a")).toBe("1");
   expect(await readdir(folder.path("two"))).toEqual(["x"]);
+});
+
+test("what the file system refuses is said with the place and its reason; what failed for another cause stays as it is", async () => {
+  await writeFile(folder.path("plain"), "");
+  const within = folder.path("plain", "x");
+  for (const write of [() => writeFolderAtomically(within, { a: "1" }), () => writeSafetensors(within, []), () => saveTrainingState(within, { json: {}, tensors: [] })]) {
+    const { message } = await expectCode(write(), "checkpoint.unwritable");
+    expect(message).toMatch(/plain\/x: must be a place that can be written, got (ENOTDIR|EEXIST): .*\. Make room/);
+  }
+  const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC", syscall: "write" });
+  const path = folder.path("full", "x");
+  await writeFolderAtomically(path, { a: "1" });
+  const { message, cause } = await expectCode(writeFolderAtomically(path, { a: "2", b: (to) => writeFileAtomically(to, () => Promise.reject(full)) }), "checkpoint.unwritable");
+  expect(message).toContain(`${path}: must be a place that can be written, got ENOSPC`);
+  expect(cause).toBe(full);
+  expect(await text("full", "x", "a")).toBe("1");
+  expect(await readdir(folder.path("full"))).toEqual(["x"]);
+  const own = new TypeError("no syscall");
+  await expect(writeFileAtomically(folder.path("own"), () => Promise.reject(own))).rejects.toBe(own);
 });
 
 test("a folder with somebody's own files is not replaced", async () => {

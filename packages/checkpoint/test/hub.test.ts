@@ -56,6 +56,11 @@ test("config, tokenizer and weights are downloaded once, verified and reported",
   expect(hub.seen.map((request) => request.path)).toEqual(["/api/models/owner/model/revision/main"]);
 });
 
+test("a cache that cannot be written is no matter of the hub", async () => {
+  const file = folder.path("weights", "cache");
+  await expectCode(resolveModel("owner/model", { ...options, cacheDir: file }), "checkpoint.unwritable");
+});
+
 test("shards are found through the index", async () => {
   hub.files.delete("model.safetensors");
   await writeSafetensors(folder.path("shard"), [{ name: "y", shape: [1], values: new Float32Array([3]) }]);

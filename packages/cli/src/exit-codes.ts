@@ -17,27 +17,32 @@ export const EXIT_CODE_MEANINGS: readonly (readonly [code: number, meaning: stri
   [EXIT_CODES.internal, "internal error"],
   [EXIT_CODES.recipe, "the command line or the recipe is wrong"],
   [EXIT_CODES.data, "the data or the task is wrong"],
-  [EXIT_CODES.files, "a model's or an adapter's files are wrong or cannot be had"],
+  [EXIT_CODES.files, "a model's or an adapter's files are wrong, or cannot be had or written"],
   [EXIT_CODES.training, "training or evaluation failed"],
   [EXIT_CODES.plugin, "a plugin is missing, unknown or does not fit"],
   [EXIT_CODES.backend, "no back-end, or it failed"],
   [EXIT_CODES.interrupted, "interrupted; a checkpoint is kept, `--resume` continues"],
 ];
 
+/** Codes that go another way than their area. */
+const BY_CODE: Readonly<Record<string, number>> = {
+  "run.interrupted": EXIT_CODES.interrupted,
+  "tensor.labels": EXIT_CODES.data,
+  "tensor.quantized": EXIT_CODES.files,
+  "quantize.nonfinite": EXIT_CODES.files,
+  "generation.nonfinite": EXIT_CODES.training,
+  "tensor.backend": EXIT_CODES.backend,
+  "tensor.gradient": EXIT_CODES.internal,
+  "tensor.kernel": EXIT_CODES.internal,
+};
+
 /** By the part of an error's code before the first dot. */
 const BY_AREA: Readonly<Record<string, number>> = {
-  options: EXIT_CODES.recipe,
-  recipe: EXIT_CODES.recipe,
-  evaluate: EXIT_CODES.recipe,
-  execution: EXIT_CODES.recipe,
-  report: EXIT_CODES.recipe,
-  pretrain: EXIT_CODES.recipe,
-  export: EXIT_CODES.recipe,
-  "early-stopping": EXIT_CODES.recipe,
   data: EXIT_CODES.data,
   task: EXIT_CODES.data,
   glue: EXIT_CODES.data,
   text: EXIT_CODES.data,
+  metric: EXIT_CODES.data,
   checkpoint: EXIT_CODES.files,
   safetensors: EXIT_CODES.files,
   hub: EXIT_CODES.files,
@@ -51,11 +56,8 @@ const BY_AREA: Readonly<Record<string, number>> = {
   backend: EXIT_CODES.backend,
 };
 
-/** By the part after the dot, for areas that plugins bring: `lora.target` is a matter of the recipe, `lora.state` one of files. */
+/** By the part after the dot, for areas that plugins bring: `lora.state` is a matter of files. */
 const BY_MATTER: Readonly<Record<string, number>> = {
-  target: EXIT_CODES.recipe,
-  options: EXIT_CODES.recipe,
-  layers: EXIT_CODES.recipe,
   config: EXIT_CODES.files,
   state: EXIT_CODES.files,
 };
@@ -70,12 +72,11 @@ export function isCodedError(error: unknown): error is CodedError {
   return error instanceof Error && error.name === "DeftError" && typeof (error as Partial<CodedError>).code === "string";
 }
 
-/** The exit code for what an action threw. */
+/** The exit code for what an action threw: a code that no table has, a stranger's plugin's too, is a matter of the command line or the recipe. */
 export function exitCodeOf(error: unknown): number {
   if (!isCodedError(error)) return EXIT_CODES.internal;
-  if (error.code === "tensor.backend") return EXIT_CODES.backend;
   const [area = "", matter = ""] = error.code.split(".");
-  return own(BY_AREA, area) ?? own(BY_MATTER, matter) ?? EXIT_CODES.internal;
+  return own(BY_CODE, error.code) ?? own(BY_AREA, area) ?? own(BY_MATTER, matter) ?? EXIT_CODES.recipe;
 }
 
 /** A mistake on the command line: exit code 2. Made here so that usage is checked without loading the toolkit. */

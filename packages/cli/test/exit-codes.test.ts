@@ -1,7 +1,17 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { EXIT_CODE_MEANINGS, EXIT_CODES, exitCodeOf } from "../src/index.ts";
 import { deft, deftError } from "./support.ts";
+
+/** The TypeScript of every package and plugin, tests left out. */
+function sources(): string[] {
+  const root = join(import.meta.dirname, "../../..");
+  return ["packages", "plugins"].flatMap((group) => readdirSync(join(root, group)).map((name) => join(root, group, name, "src")))
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) => readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts")).map((file) => readFileSync(join(folder, file), "utf8")));
+}
 
 describe("exit codes", () => {
   test.each([
@@ -11,13 +21,22 @@ describe("exit codes", () => {
     ["training.nonfinite", 5], ["evaluation.labels", 5], ["optimizer.gradient", 5], ["training.options", 5],
     ["plugin.unknown", 6], ["plugin.core", 6],
     ["native.load", 7], ["backend.missing", 7], ["tensor.backend", 7],
-    ["tensor.shape", 1], ["weight.shape", 1], ["constructor", 1], ["", 1],
+    ["density.taps", 2], ["gate.task", 2], ["gates.skip", 2], ["prune.calibration", 2], ["generation.model", 2], ["lora.average", 2], ["adapters.busy", 2], ["weight.shape", 2], ["tensor.shape", 2], ["stranger.rule", 2],
+    ["metric.input", 3], ["tensor.labels", 3], ["gates.state", 4], ["quantize.nonfinite", 4], ["generation.nonfinite", 5], ["run.interrupted", 130],
+    ["tensor.gradient", 1], ["tensor.kernel", 1], ["constructor", 2], ["", 2],
   ])("%s gives %i", (code, expected) => expect(exitCodeOf(deftError(code))).toBe(expected));
 
   test("what is no DeftError is internal, whatever its code", () => {
     expect(exitCodeOf(Object.assign(new Error("x"), { code: "data.row" }))).toBe(1);
     expect(exitCodeOf("data.row")).toBe(1);
     expect(exitCodeOf({ name: "DeftError", code: "data.row" })).toBe(1);
+  });
+
+  test("no code in the sources but those of defects is an internal error", () => {
+    const codes = sources().flatMap((text) => [...text.matchAll(/(?:DeftError\(\s*|\bcode: )["`]([\w${}-]+\.\w+)["`]/g)].map(([, code = ""]) => code.replace("${who}", "lora")));
+    expect(new Set(codes).size).toBeGreaterThan(150);
+    expect(codes).toEqual(expect.arrayContaining(["gate.gates", "lora.weight", "lora.state", "native.load", "run.interrupted", "training.nonfinite"]));
+    expect([...new Set(codes.filter((code) => exitCodeOf(deftError(code)) === EXIT_CODES.internal))].sort()).toEqual(["tensor.gradient", "tensor.kernel"]);
   });
 
   test("every code of every error is documented", () => {

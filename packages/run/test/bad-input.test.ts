@@ -1,6 +1,8 @@
 import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { readSafetensors, writeSafetensors } from "@deft-js/checkpoint";
 import { exitCodeOf } from "@deft-js/cli";
+import type { Reporter } from "@deft-js/core";
 import { beforeAll, beforeEach, expect, test } from "vitest";
 import { makeWorld, type World } from "./support/world.ts";
 
@@ -94,6 +96,24 @@ test("a model that is not there, and one of an unknown type", async () => {
   writeFileSync(world.path("tiny", "config.json"), config.replace('"bert"', '"t5"'));
   await expectRefused("plugin.unknown", 6, /npm install @deft-js\/plugin-model-t5/);
   writeFileSync(world.path("tiny", "config.json"), config);
+});
+
+test("a checkpoint that cannot be written ends the run with the system's reason", async () => {
+  const inTheWay: Reporter = { id: "in-the-way", connect: ({ folder = "" }) => {
+    writeFileSync(join(folder, "checkpoints"), "");
+    return () => undefined;
+  } };
+  const error: unknown = await world.run({ reporters: [inTheWay] }).then(() => undefined, (thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: "checkpoint.unwritable", message: expect.stringMatching(/(last|best)\.safetensors: .*got (ENOTDIR|EEXIST)/) as string });
+  expect(exitCodeOf(error)).toBe(4);
+  expect(world.events("out").at(-1)).toMatchObject({ type: "run.failed", code: "checkpoint.unwritable" });
+});
+
+test("a run's folder that is a file", async () => {
+  writeFileSync(world.path("out"), "");
+  const error: unknown = await world.run().then(() => undefined, (thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: "recipe.output", message: expect.stringMatching(/ENOTDIR/) as string });
+  expect(exitCodeOf(error)).toBe(2);
 });
 
 test("a failure after the beginning leaves the events, the recipe and the last good checkpoint, and nothing half-done", async () => {

@@ -59,6 +59,18 @@ test("a stranger's method, in a dependency with the keyword, needs one line of r
   expect(await deft(world, ["predict", "shifted", "--text", "the film", "--backend", "cpu"])).toMatchObject({ code: 0, err: "" });
 });
 
+test("two runs at once never share a folder", async () => {
+  const { output: _, ...content } = world.content;
+  writeFileSync(world.path("free.yaml"), JSON.stringify(content));
+  const set = ["--quiet", "--set", "finetune.epochs=1"];
+  const free = await Promise.all([deft(world, ["run", "free.yaml", ...set]), deft(world, ["run", "free.yaml", ...set])]);
+  expect(free.map(({ code }) => code)).toEqual([0, 0]);
+  expect(new Set(free.map(({ out }) => out.split("  ")[0])).size).toBe(2);
+  const same = await Promise.all([deft(world, ["run", "recipe.yaml", "--output", "same", ...set]), deft(world, ["run", "recipe.yaml", "--output", "same", ...set])]);
+  expect(same.map(({ code }) => code).sort()).toEqual([0, 2]);
+  expect(same.map(({ err }) => err).join("")).toMatch(/^error \[recipe\.output\] output: /);
+}, 120_000);
+
 test("what is wrong is said with its code and exit code, and leaves nothing", async () => {
   const ended = await deft(world, ["run", "recipe.yaml", "--output", "wrong", "--set", "finetune.peft.lora.rnak=2"]);
   expect(ended).toMatchObject({ code: 2, out: "", err: expect.stringMatching(/^error \[recipe\.invalid\] recipe\.yaml: .*rnak.*known: rank/) as string });

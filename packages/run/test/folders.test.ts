@@ -66,6 +66,13 @@ describe("folders", () => {
     expect((await inspectFolder(world.path("merged"), { kernel }))[0]).toMatchObject({ kind: "model", labels: ["bad", "good"] });
   });
 
+  it("export and convert say why nothing can be written", async () => {
+    const output = world.path("recipe.yaml", "x");
+    const refused = { code: "checkpoint.unwritable", message: expect.stringMatching(/recipe\.yaml\/x: .*got ENOTDIR/) as string };
+    for (const options of [{ merge: true }, { layout: "peft" }, { layout: "deft" }] as const) await expect(exportCheckpoint({ checkpoint: world.path("out"), output, kernel, backend: "cpu", ...options })).rejects.toMatchObject(refused);
+    await expect(convertAdapter({ input: world.path("out", "adapter"), output, layout: "adapterhub", kernel, backend: "cpu" })).rejects.toMatchObject(refused);
+  });
+
   it("keeps keys of a newer library and warns about them by name; a missing tensor is an error", async () => {
     await exportCheckpoint({ checkpoint: world.path("out"), output: world.path("newer"), layout: "peft", kernel, backend: "cpu" });
     const file = world.path("newer", "adapter_config.json");

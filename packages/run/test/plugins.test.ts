@@ -35,6 +35,14 @@ test("takes a plugin by file, by folder and by package", async () => {
   expect(() => resolvePlugin("not-there", folder)).toThrow(expect.objectContaining({ code: "plugin.missing" }));
 });
 
+test("a plugin whose register throws is named; a DeftError passes as it is", () => {
+  const throwing = (error: Error) => definePlugin({ name: "thrower", version: "1.0.0", core: "^0.1", register: () => { throw error; } });
+  const boom = new Error("boom");
+  expect(() => new Kernel().use(throwing(boom))).toThrow(expect.objectContaining({ code: "plugin.load", message: "plugin thrower: must register, got boom. Correct or reinstall it.", cause: boom }));
+  const own = new DeftError("thrower.options", "thrower: must be kept, got lost. Find it.");
+  expect(() => new Kernel().use(throwing(own))).toThrow(own);
+});
+
 const refuses = definePlugin({
   name: "refuses", version: "1.0.0", core: "^0.1",
   register: (registry) => registry.add(BACKEND, { id: "quantum", summary: "does not start", create: () => ({ id: "quantum", rank: 99, start: () => Promise.reject(new DeftError("quantum.cold", "quantum: must be cold, got a warm machine. Wait.")), status: () => ({}) }) }),

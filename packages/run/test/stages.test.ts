@@ -50,7 +50,8 @@ test("two methods and the merged model", async () => {
   const tuned = await lastValueFrom(pipeline);
   expect(existsSync(`${folder}/both/0-lora/adapter_model.safetensors`) && existsSync(`${folder}/both/1-adapter/adapter.safetensors`)).toBe(true);
   expect(await logits(await loadModel(world.path("tiny"), { kernel, adapter: `${folder}/both` }))).toEqual(await logits(tuned));
-  await expect(lastValueFrom(pipeline.pipe(exportTo(`${folder}/no`, { layout: "model" })))).rejects.toMatchObject({ code: "export.merge" });
+  await expect(lastValueFrom(pipeline.pipe(exportTo(`${folder}/no`, { layout: "model" })))).rejects.toMatchObject({ code: "export.merge", message: expect.stringMatching(/got adapter, .*Export it in layout adapterhub or deft\.$/) as string });
+  await expect(saveAdapters(`${folder}/no`, { ...tuned, attachments: tuned.attachments.slice(1) }, { layout: "peft" })).rejects.toMatchObject({ code: "export.layout", message: expect.stringMatching(/Use layout adapterhub or deft\.$/) as string });
   expect(existsSync(`${folder}/no`)).toBe(false);
   const merged = await lastValueFrom(load(world.path("tiny"), { kernel, backend: "cpu", head: "sequence-classification", labels: 2 }).pipe(finetune({ task: task(), peft: lora({ rank: 2 }), epochs: 1, batchSize: 8, meters: [] }), exportTo(`${folder}/merged`, { layout: "model" })));
   const reloaded = await loadModel(`${folder}/merged`, { kernel });

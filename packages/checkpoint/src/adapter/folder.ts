@@ -64,7 +64,7 @@ export async function readAdapterFolder(path: string): Promise<AdapterFolder> {
  * Writes an adapter folder as a whole, under the names that the library itself looks for. An earlier adapter folder is replaced.
  * AdapterHub: `load_adapter(path, use_safetensors=True)` reads it.
  * @throws DeftError `checkpoint.layout` for a config that is not the layout's or a head in PEFT's, `checkpoint.occupied`,
- * `checkpoint.json`, `checkpoint.name`, `safetensors.*`.
+ * `checkpoint.json`, `checkpoint.name`, `checkpoint.unwritable`, `safetensors.*`.
  */
 export async function writeAdapterFolder(path: string, options: WriteAdapterFolderOptions): Promise<void> {
   const { layout, config, tensors, head, deft, files = {} } = options;

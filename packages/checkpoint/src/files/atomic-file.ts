@@ -1,12 +1,22 @@
 import { mkdir, open, rename, rm, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { unwritable } from "./errors.ts";
 
 /**
  * Writes a file so that its name always holds the old content or the whole new one: temporary name beside it, fsync, rename, fsync of the
  * folder. The folder is made when it is missing; the temporary file is removed when `write` throws.
+ * @throws DeftError `checkpoint.unwritable` when the file system refuses, and what `write` throws.
  */
 export async function writeFileAtomically(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   const target = resolve(path);
+  try {
+    await replaceFile(target, write);
+  } catch (error) {
+    throw unwritable(target, error);
+  }
+}
+
+async function replaceFile(target: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   const folder = dirname(target);
   const partial = join(folder, `.${basename(target)}.partial`);
   await mkdir(folder, { recursive: true });

@@ -2,7 +2,7 @@ import { lstat, mkdir, readdir, realpath, rename, rm, stat, writeFile } from "no
 import { basename, dirname, join, resolve } from "node:path";
 import { DeftError } from "@deft-js/core";
 import { syncPath } from "./atomic-file.ts";
-import { errorCode } from "./errors.ts";
+import { errorCode, unwritable } from "./errors.ts";
 
 /** A file's content, or a function that writes the file at the path that it is given. */
 export type FolderFile = string | Uint8Array | ((path: string) => Promise<void>);
@@ -20,14 +20,21 @@ export interface WriteFolderOptions {
  * One process at a time may write a folder.
  * @param files content by name; names are plain, without folders
  * @throws DeftError `checkpoint.occupied` when the earlier folder holds a file that is none of the new ones and not `replaceable`,
- * `checkpoint.name` on a name with a folder in it.
+ * `checkpoint.name` on a name with a folder in it, `checkpoint.unwritable` when the file system refuses.
  */
 export async function writeFolderAtomically(
   path: string,
   files: Readonly<Record<string, FolderFile>>,
   { replaceable = () => false }: WriteFolderOptions = {},
 ): Promise<void> {
-  const target = await targetOf(path);
+  try {
+    await replaceFolder(await targetOf(path), files, replaceable);
+  } catch (error) {
+    throw unwritable(path, error);
+  }
+}
+
+async function replaceFolder(target: string, files: Readonly<Record<string, FolderFile>>, replaceable: (name: string) => boolean): Promise<void> {
   await mkdir(dirname(target), { recursive: true });
   await finishEarlierSwap(target);
   await refuseForeignFiles(target, (name) => Object.hasOwn(files, name) || replaceable(name));

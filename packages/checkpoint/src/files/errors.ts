@@ -9,6 +9,16 @@ export function unreadable(path: string, cause: unknown): DeftError {
     : new DeftError("checkpoint.unreadable", `${path}: must be a readable file, got ${code ?? String(cause)}. Check its permissions.`, { cause });
 }
 
+/**
+ * What went wrong while a file or folder was written, to be thrown: `checkpoint.unwritable` for a refusal of the file system (no permission, no space, a
+ * file where a folder should be), which of a folder's files it met left out; anything else as it is.
+ */
+export function unwritable(path: string, error: unknown): unknown {
+  const cause = error instanceof DeftError && error.code === "checkpoint.unwritable" ? error.cause : error;
+  if (!(cause instanceof Error && "syscall" in cause)) return error;
+  return new DeftError("checkpoint.unwritable", `${path}: must be a place that can be written, got ${cause.message}. Make room, correct its permissions, or name another.`, { cause });
+}
+
 /** The `code` of a Node error (`ENOENT`, …), where it has one. */
 export function errorCode(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null || !("code" in error)) return undefined;

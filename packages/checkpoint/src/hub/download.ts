@@ -4,6 +4,7 @@ import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DeftError } from "@deft-js/core";
 import { writeAll } from "../files/atomic-file.ts";
+import { unwritable } from "../files/errors.ts";
 import { isFile } from "../files/pickle.ts";
 import { hubError, type HubAddress, type HubClient, type RemoteFile } from "./client.ts";
 
@@ -29,17 +30,21 @@ export interface DownloadRequest {
  * Downloads a file, verifies its checksum and gives it its name. What an interrupted attempt has left under the hidden name is gone on
  * with. Does nothing when the file is there already.
  * @throws DeftError `hub.network` when the connection breaks (what came stays, for the next attempt), `hub.checksum` when the content is
- * not what the hub says (it is removed), `hub.*` as the client.
+ * not what the hub says (it is removed), `hub.*` as the client, `checkpoint.unwritable` when the file system refuses.
  */
 export async function downloadVerified(request: DownloadRequest): Promise<void> {
   const { file, folder } = request;
   const target = join(folder, file.name);
   if (await isFile(target)) return;
-  await mkdir(folder, { recursive: true });
   const partial = join(folder, `.${file.name}.${file.checksum.hex.slice(0, 16)}.partial`);
-  await fetchInto(partial, request);
-  await verify(partial, request);
-  await rename(partial, target);
+  try {
+    await mkdir(folder, { recursive: true });
+    await fetchInto(partial, request);
+    await verify(partial, request);
+    await rename(partial, target);
+  } catch (error) {
+    throw unwritable(target, error);
+  }
 }
 
 async function fetchInto(partial: string, { address, client, commit, file, onProgress }: DownloadRequest): Promise<void> {
@@ -52,7 +57,7 @@ async function fetchInto(partial: string, { address, client, commit, file, onPro
       for await (const chunk of await client.content(commit, file, received)) {
         received += chunk.byteLength;
         if (received > file.bytes) break;
-        await writeAll(handle, chunk);
+        await writeAll(handle, chunk).catch((error: unknown) => Promise.reject(unwritable(partial, error)));
         report();
       }
     }

@@ -50,7 +50,7 @@ export async function openModelFolder(path: string): Promise<ModelFolder> {
 /**
  * Writes a model folder as a whole: config.json, model.safetensors (float32, but for weights in another format) and what else is given. An earlier model folder is replaced.
  * @throws DeftError `checkpoint.occupied` when the folder holds files that are no model's, `checkpoint.json`, `checkpoint.name`,
- * `checkpoint.missing` when a file to be copied is not there, `safetensors.*`.
+ * `checkpoint.unwritable`, `checkpoint.missing` when a file to be copied is not there, `safetensors.*`.
  */
 export async function writeModelFolder(path: string, { config, tensors, copy = [], files = {} }: WriteModelFolderOptions): Promise<void> {
   for (const from of copy) {

@@ -22,7 +22,7 @@ interface Planned {
  * Writes a safetensors file under a temporary name, fsyncs it and renames it, so that the name never holds half a file. The layout is that
  * of the reference implementation: wider dtypes first, then by name, data aligned to 8 bytes. Each tensor's `values` (or `bytes`) is read
  * once, when its turn comes: a getter there keeps a large model from being in memory as a whole.
- * @throws DeftError `safetensors.duplicate`, `.name`, `.dtype`, `.shape` (also when the values' number is not the shape's), `.header`.
+ * @throws DeftError `safetensors.duplicate`, `.name`, `.dtype`, `.shape` (also when the values' number is not the shape's), `.header`; `checkpoint.unwritable`.
  */
 export async function writeSafetensors(path: string, tensors: Iterable<WritableTensor>, options: WriteSafetensorsOptions = {}): Promise<void> {
   const plan = planTensors(path, tensors);

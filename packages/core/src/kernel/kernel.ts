@@ -35,7 +35,7 @@ export class Kernel {
 
   /**
    * Takes plugins in. All requirements are checked over the whole set first, then each registers.
-   * @throws DeftError `plugin.invalid`, `plugin.core`, `plugin.copy`, `plugin.requires`, `plugin.duplicate`
+   * @throws DeftError `plugin.invalid`, `plugin.core`, `plugin.copy`, `plugin.requires`, `plugin.duplicate`, `plugin.load` when one throws what is no DeftError
    */
   use(...plugins: readonly Plugin[]): this {
     const fresh = plugins.filter((plugin) => !this.#isKnown(plugin));
@@ -45,7 +45,7 @@ export class Kernel {
         if (!capabilities.has(needed)) throw new DeftError("plugin.requires", `plugin ${plugin.name}: requires ${needed}, got none that provides it. Install and name a plugin that does.`);
     }
     for (const plugin of fresh) {
-      plugin.register({ add: (point, contribution) => this.#add(plugin, point, contribution as Contribution<unknown>) });
+      this.#register(plugin);
       this.#plugins.set(plugin.name, plugin);
     }
     return this;
@@ -73,6 +73,15 @@ export class Kernel {
   #registered(point: ExtensionPoint<unknown>): readonly Registered[] {
     const own = this.#container.isRegistered(point.token) ? this.#container.resolveAll<Registered>(point.token) : [];
     return this.#parent === undefined ? own : [...this.#parent.#registered(point), ...own];
+  }
+
+  #register(plugin: Plugin): void {
+    try {
+      plugin.register({ add: (point, contribution) => this.#add(plugin, point, contribution as Contribution<unknown>) });
+    } catch (cause) {
+      if (cause instanceof DeftError) throw cause;
+      throw new DeftError("plugin.load", `plugin ${plugin.name}: must register, got ${cause instanceof Error ? cause.message : String(cause)}. Correct or reinstall it.`, { cause });
+    }
   }
 
   #add(plugin: Plugin, point: ExtensionPoint<unknown>, contribution: Contribution<unknown>): void {

@@ -31,7 +31,7 @@ interface OneAdapter extends Omit<SaveAdapterOptions, "head"> {
   readonly head: readonly NamedArray[];
 }
 
-async function saveOne(path: string, artifact: Artifact, { attachment, head, layout = firstLayout(attachment), name = "default" }: OneAdapter): Promise<void> {
+async function saveOne(path: string, artifact: Artifact, { attachment, head, layout = layoutsOf(attachment)[0], name = "default" }: OneAdapter): Promise<void> {
   const record = recordOf(artifact, { layout, name, method: layout === "deft" ? attachment?.method : (attachment?.layouts?.[layout]?.method ?? attachment?.method), head });
   if (layout === "deft") {
     const tensors = attachment?.state() ?? [];
@@ -40,7 +40,7 @@ async function saveOne(path: string, artifact: Artifact, { attachment, head, lay
     return writeFolderAtomically(path, files, { replaceable: (file) => [RECORD_FILE, STATE_FILE, HEAD_FILE].includes(file) });
   }
   const written = attachment?.layouts?.[layout];
-  if (attachment === undefined || written === undefined) throw new DeftError("export.layout", `export: ${attachment?.method.id ?? "a head alone"} cannot be written in layout ${layout}. Use layout deft${attachment === undefined ? "" : `, or one of ${Object.keys(attachment.layouts ?? {}).join(", ") || "none"}`}.`);
+  if (attachment === undefined || written === undefined) throw new DeftError("export.layout", `export: ${attachment?.method.id ?? "a head alone"} cannot be written in layout ${layout}. Use layout ${layoutsOf(attachment).join(" or ")}.`);
   const deft = finite(record) as Record<string, unknown>;
   const tensors = written.write(name);
   if (layout === "peft") {
@@ -50,9 +50,10 @@ async function saveOne(path: string, artifact: Artifact, { attachment, head, lay
   return writeAdapterFolder(path, { layout, config: adapterHubConfig(written.config(), artifact, name), tensors, head: adapterHubHead(artifact, head, name), deft });
 }
 
-function firstLayout(attachment: Attachment | undefined): AdapterLayoutId {
-  const { peft, adapterhub } = attachment?.layouts ?? {};
-  return peft !== undefined ? "peft" : adapterhub !== undefined ? "adapterhub" : "deft";
+/** The layouts that an attachment, or a head alone, can be written in: the libraries' that its method knows, and `deft`. */
+export function layoutsOf(attachment: Attachment | undefined): readonly [...AdapterLayoutId[], "deft"] {
+  const known = (["peft", "adapterhub"] as const).filter((layout) => attachment?.layouts?.[layout] !== undefined);
+  return [...known, "deft"];
 }
 
 /** The head's parameters under their Hugging Face names, in file layout. */

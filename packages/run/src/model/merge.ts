@@ -1,4 +1,5 @@
 import { DeftError, ops, transposeMatrix, type Artifact, type Model, type WeightFormat } from "@deft-js/core";
+import { layoutsOf } from "../adapter/save.ts";
 
 /** What becomes of weights that are not dense when something is merged into them: float32 matrices, or encoded again. */
 export type MergeInto = "dense" | "held";
@@ -18,7 +19,7 @@ export interface MergeDrift {
 export function mergeAll(artifact: Artifact, into?: MergeInto): { readonly artifact: Artifact; readonly drift?: MergeDrift } {
   const { model, attachments } = artifact;
   const stuck = attachments.find(({ merge }) => merge === undefined);
-  if (stuck !== undefined) throw new DeftError("export.merge", `export: layout model merges what is attached, got ${stuck.method.id}, which cannot be merged. Export it as peft, adapterhub or deft.`);
+  if (stuck !== undefined) throw new DeftError("export.merge", `export: layout model merges what is attached, got ${stuck.method.id}, which cannot be merged. Export it in layout ${layoutsOf(stuck).join(" or ")}.`);
   const before = encodings(model);
   const formats = [...new Set([...before.values()].map(({ id }) => id))].join(", ");
   if (attachments.length > 0 && before.size > 0 && into === undefined)

@@ -9,7 +9,7 @@ import { backendOf, openRecipe, type Recipe, type RecipeRequest } from "../recip
 import { announced } from "../stages/stage.ts";
 import { finite } from "./checkpoints.ts";
 import { RunContext } from "./context.ts";
-import { ADAPTER_FOLDER, checkFolder, defaultFolder, eventsFile, METRICS_FILE, openFolder, RECIPE_FILE } from "./folder.ts";
+import { ADAPTER_FOLDER, checkFolder, claimFolder, eventsFile, METRICS_FILE, openFolder, RECIPE_FILE } from "./folder.ts";
 import { prepareArtifact } from "./prepare.ts";
 import { readEvents } from "./recorded-events.ts";
 
@@ -38,16 +38,14 @@ export interface RunResult {
 export async function runRecipe(request: RunRequest): Promise<RunResult> {
   const { resume = false, signal, reporters = [] } = request;
   const recipe = await openRecipe(resume ? resumed(request) : request);
-  const folder = recipe.content.output ?? defaultFolder(recipe.name, new Date());
-  checkFolder(folder, resume);
+  checkFolder(recipe.content.output, resume);
   const { id, options } = backendOf(recipe.content);
   const skipped: string[] = [];
   const backend = await startBackend({ kernel: recipe.kernel, id, options, onSkipped: (report) => skipped.push(`back-end ${report.id} does not start: ${report.why}`) });
   const artifact = await prepareArtifact(recipe, (message) => skipped.push(message));
   try {
-    checkAborted(signal, folder);
-    openFolder(folder);
-    await writeText(join(folder, RECIPE_FILE), recipe.text);
+    checkAborted(signal, "Run it again.");
+    const folder = await folderOf(recipe, resume);
     const context = new RunContext({ kernel: recipe.kernel, seed: recipe.content.seed, folder, resume });
     const warnings = [...recipe.warnings, ...skipped];
     return await new RecipeRun({ recipe, context, folder, backend, warnings, reporters: [...reporters, ...recipe.reporters], signal }).run(artifact);
@@ -61,6 +59,14 @@ function resumed(request: RunRequest): RunRequest {
   const { file, output } = request;
   if (file !== undefined && existsSync(join(file, RECIPE_FILE))) return { ...request, file: join(file, RECIPE_FILE), output: output ?? file };
   return request;
+}
+
+/** The run's folder with its recipe: a new one, or the one that goes on. */
+async function folderOf({ content: { output }, name, text }: Recipe, resume: boolean): Promise<string> {
+  if (!resume || output === undefined) return claimFolder({ output, name, recipe: text });
+  openFolder(output);
+  await writeText(join(output, RECIPE_FILE), text);
+  return output;
 }
 
 interface RecipeRunOptions {
@@ -110,7 +116,7 @@ class RecipeRun {
     for (const stage of recipe.stages) {
       const from = artifact;
       artifact = await announced({ id: stage.id, context, artifact, of: recipe.stages.length, run: () => lastValueFrom(of(from).pipe(stage.operator(context))) });
-      checkAborted(signal, folder);
+      checkAborted(signal, `Continue with \`deft run ${resolve(folder)} --resume\`.`);
     }
     const trained = artifact.metrics["finetune"] !== undefined && (artifact.attachments.length > 0 || artifact.model.headParameters().length > 0);
     if (trained) await saveAdapters(join(folder, ADAPTER_FOLDER), artifact);
@@ -138,8 +144,8 @@ function versionsOf({ plugins }: Kernel): Readonly<Record<string, string>> {
   return { node: process.versions.node, "@deft-js/core": CORE_VERSION, ...Object.fromEntries(plugins.map(({ name, version }) => [name, version])) };
 }
 
-function checkAborted(signal: AbortSignal | undefined, folder: string): void {
-  if (signal?.aborted === true) throw new DeftError("run.interrupted", `run: stopped by an interrupt, got it before the last stage was done. Continue with \`deft run ${resolve(folder)} --resume\`.`);
+function checkAborted(signal: AbortSignal | undefined, remedy: string): void {
+  if (signal?.aborted === true) throw new DeftError("run.interrupted", `run: stopped by an interrupt, got it before the last stage was done. ${remedy}`);
 }
 
 async function writeText(path: string, text: string): Promise<void> {
