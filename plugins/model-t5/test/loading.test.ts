@@ -116,7 +116,7 @@ describe("config.json", () => {
   });
 
   it("names the end token of transformers' T5Config where it names none", async () => {
-    const ends = async (config: object) => (await goldenModel("t5-relu", { config })).config["eos_token_id"];
+    const ends = async (config: Record<string, unknown>) => (await goldenModel("t5-relu", { config })).config["eos_token_id"];
     expect([await ends({ eos_token_id: undefined }), await ends({ eos_token_id: 7 }), await ends({ eos_token_id: null })]).toEqual([1, 7, null]);
   });
 
