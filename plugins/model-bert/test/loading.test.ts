@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Kernel, MODEL_FAMILY, ops, type HeadKind, type ModelConfig, type NamedArray } from "@deft-js/core";
+import { DenseWeight, Kernel, MODEL_FAMILY, ops, type HeadKind, type ModelConfig, type NamedArray } from "@deft-js/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import plugin, { bertFamily } from "../src/index.ts";
@@ -94,6 +94,14 @@ describe("new heads", () => {
   it("counts BERT's pooler as part of the head when the source lacks it", async () => {
     const model = await build("bert-seqcls", encoder("bert-seqcls").filter((t) => !t.name.includes("pooler")));
     expect(model.headParameters().map((v) => v.path)).toEqual(["bert.pooler.dense.weight", "bert.pooler.dense.bias", "classifier.weight", "classifier.bias"]);
+  });
+
+  it("names the head's parameters as they are, also after a merge put another in one's place", async () => {
+    const model = await build("bert-seqcls", encoder("bert-seqcls").filter((t) => !t.name.includes("pooler")));
+    const { weight } = model.sites("linear", /pooler/)[0]!;
+    model.replaceWeight("bert.pooler.dense", new DenseWeight(ops.Variable.from("bert.pooler.dense.weight", new Float32Array(32 * 32), [...weight!.shape])));
+    expect(model.headParameters()[0]).toBe(model.parameters().get("bert.pooler.dense.weight"));
+    expect([...model.headParameters()[0]!.data()].every((value) => value === 0)).toBe(true);
   });
 
   it("is the same for the same seed", async () => {

@@ -27,7 +27,7 @@ export function decompose(site: Site<"linear">, options: DoraOptions, rng: ops.R
   const up = ops.Variable.from(`${path}.lora_B`, new Float32Array(rank * dOut), [rank, dOut]);
   const magnitude = new ops.Variable(`${path}.lora_magnitude_vector`, ops.scope(() => columnNorms(weightOf(site).dense())));
   const made = { site, down, up, magnitude, norms: magnitude.data() };
-  const undo = site.wrap((x, base, context) => output(made, options, { x, base: base(x), context }));
+  const undo = site.wrap((x, base, context) => output(made, options, { x, base: base(x), own: site.isOwn(base), context }));
   return { ...made, undo };
 }
 
@@ -62,14 +62,14 @@ function columnNorms(matrix: ops.Tensor): ops.Tensor {
 
 /**
  * y = (x·W + b) + (g − 1)∘(x̃·W) + g∘s·(x̃·A)·B with g = m/‖V‖ and x̃ = dropout(x). The norm counts as a constant (section 4.3 of the paper). This form
- * gives the base's own bits while g = 1 and B = 0.
+ * gives the base's own bits while g = 1 and B = 0. What stands between the two is not scaled: merged, it is no part of W′.
  */
-function output(parts: Omit<Decomposition, "undo" | "norms">, options: DoraOptions, { x, base, context }: { x: ops.Tensor; base: ops.Tensor; context: ForwardContext }): ops.Tensor {
+function output(parts: Omit<Decomposition, "undo" | "norms">, options: DoraOptions, { x, base, own, context }: { x: ops.Tensor; base: ops.Tensor; own: boolean; context: ForwardContext }): ops.Tensor {
   const { site, down, up, magnitude } = parts;
   const norms = ops.noGradient(() => columnNorms(direction(parts, options)));
   const gain = ops.div(magnitude.value, norms);
   const dropped = contextDropout(x, options.dropout, context);
-  const plain = dropped !== x ? weightOf(site).apply(dropped) : site.bias === undefined ? base : ops.sub(base, site.bias.value); // x̃·W
+  const plain = dropped !== x || !own ? weightOf(site).apply(dropped) : site.bias === undefined ? base : ops.sub(base, site.bias.value); // x̃·W
   const branch = ops.lowRank(dropped, ops.zeros(base.shape), { down: down.value, up: up.value, scale: options.alpha / options.rank });
   return ops.add(base, ops.add(ops.mul(plain, ops.sub(gain, ops.ones(gain.shape))), ops.mul(branch, gain)));
 }

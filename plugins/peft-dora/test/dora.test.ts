@@ -79,6 +79,17 @@ describe("dora", () => {
       gradientCheck({ name: "dora", f: () => model.loss(model.forward(batch), batch), variables, step: 1e-2, tolerance: 2e-2 });
     }));
 
+  it("scales the weight's product alone where another method stands in between", () =>
+    withToy((model) => {
+      const site = model.sites("linear", /layer\.0\.attention\.self\.value$/)[0]!;
+      const plain = site.wrap((x, base) => ops.add(base(x), ops.fill([1, 6], 100)));
+      const attachment = reckonable(model);
+      expect(output(model, [1, 2, 3, 4, 5, 6])).toEqual([123, 105, 104, 105, 106, 107]);
+      plain();
+      expect(output(model, [1, 2, 3, 4, 5, 6])).toEqual([23, 5, 4, 5, 6, 7]);
+      attachment.detach();
+    }));
+
   it("refuses to merge into a weight that something else was merged into", () =>
     withToy((model) => {
       const set = new AdapterSet(model);

@@ -24,7 +24,7 @@ export function masked(bits: Bits, inner?: WeightFormat): WeightFormat {
     over: (next) => masked(bits, next),
     encode(path, values, shape) {
       const kept = values.map((value, i) => (isRemoved(bits, i) ? 0 : value)); // [dOut, dIn]
-      return new MaskedWeight(inner?.encode(path, kept, shape) ?? dense(path, kept, shape), bits, format);
+      return new MaskedWeight(inner?.encode(path, kept, shape) ?? dense(path, kept, shape), { bits, inner, encoding: format });
     },
   };
   return format;
@@ -39,14 +39,22 @@ export class MaskedWeight implements Weight {
   readonly shape: readonly [number, number];
   readonly format = "masked";
   readonly encoding: WeightFormat;
-  readonly #inner: Weight;
+  /** The format in which what is left is held; dense when undefined. */
+  readonly inner: WeightFormat | undefined;
+  readonly #held: Weight;
   readonly #bits: Bits;
 
-  constructor(inner: Weight, bits: Bits, encoding: WeightFormat) {
-    this.shape = inner.shape;
+  constructor(held: Weight, { bits, inner, encoding }: { readonly bits: Bits; readonly inner: WeightFormat | undefined; readonly encoding: WeightFormat }) {
+    this.shape = held.shape;
     this.encoding = encoding;
-    this.#inner = inner;
+    this.inner = inner;
+    this.#held = held;
     this.#bits = bits;
+  }
+
+  /** Whether the weight at this place of [dOut, dIn] is removed. */
+  removes(place: number): boolean {
+    return isRemoved(this.#bits, place);
   }
 
   /** Share of removed weights. */
@@ -58,18 +66,18 @@ export class MaskedWeight implements Weight {
   }
 
   get bytes(): number {
-    return this.#inner.bytes + this.#bits.byteLength;
+    return this.#held.bytes + this.#bits.byteLength;
   }
 
   apply(x: ops.Tensor, bias?: ops.Tensor): ops.Tensor {
-    return this.#inner.apply(x, bias);
+    return this.#held.apply(x, bias);
   }
 
   dense(): ops.Tensor {
-    return this.#inner.dense();
+    return this.#held.dense();
   }
 
   dispose(): void {
-    this.#inner.dispose();
+    this.#held.dispose();
   }
 }

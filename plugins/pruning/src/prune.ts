@@ -1,6 +1,6 @@
 import { DeftError, ops, transposeMatrix, type Model, type Site } from "@deft-js/core";
 import { columnNorms, type Calibration } from "./calibration.ts";
-import { masked, packMask } from "./masked-weight.ts";
+import { masked, MaskedWeight, packMask } from "./masked-weight.ts";
 import type { Amount, PruneOptions } from "./options.ts";
 import { parsePattern, shareOf, smallestByRowSums, smallestOfGroups, smallestOfMatrix, smallestOfRows, type Removed, type Scores } from "./selection.ts";
 
@@ -70,9 +70,10 @@ function prune(model: Prunable, { path, weight }: Site<"linear">, select: (score
   if (weight === undefined) throw new DeftError("prune.weight", `prune: ${path} must have a weight, got none. Leave it out of the target.`);
   const [dIn, dOut] = weight.shape;
   const values = transposeMatrix(ops.scope(() => ops.read(weight.dense())), dIn, dOut); // [dOut, dIn]
-  const removed = select({ values: values.map(Math.abs), dOut, dIn });
-  const inner = weight.encoding; // a quantized matrix stays quantized
-  const next = masked(packMask(removed), inner?.id === "masked" ? undefined : inner).encode(path, values, { dOut, dIn });
+  const earlier = weight instanceof MaskedWeight ? weight : undefined;
+  const removed = select({ values: values.map(Math.abs), dOut, dIn }).map((flag, i) => (earlier?.removes(i) === true ? 1 : flag)); // what was removed stays so
+  const inner = earlier === undefined ? weight.encoding : earlier.inner; // a quantized matrix stays quantized
+  const next = masked(packMask(removed), inner).encode(path, values, { dOut, dIn });
   model.replaceWeight(path, next);
   return { path, shape: [dIn, dOut], sparsity: shareOf(removed) };
 }

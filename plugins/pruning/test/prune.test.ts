@@ -1,4 +1,4 @@
-import { batchTensors, DenseWeight, ops, type HostBatch, type Model } from "@deft-js/core";
+import { batchTensors, DenseWeight, ops, transposeMatrix, type HostBatch, type Model, type WeightFormat } from "@deft-js/core";
 import { toyModel, weightFormatChecks } from "@deft-js/testkit";
 import { describe, expect, it } from "vitest";
 import type { MaskedWeight} from "../src/index.ts";
@@ -105,6 +105,24 @@ describe("the mask", () => {
     expect(weight.bytes).toBe(6 * 4 + 1);
     weight.dispose();
     merged.dispose();
+  });
+
+  it("grows when a pruned layer is pruned again, whatever holds the rest", async () => {
+    const model = await toyModel();
+    const [site] = model.sites("linear");
+    const { path } = site!;
+    const halves: WeightFormat = { id: "halves", options: {}, encode: (name, values, { dOut, dIn }) => Object.assign(new DenseWeight(ops.Variable.from(name, transposeMatrix(values, dOut, dIn), [dIn, dOut], { trainable: false })), { encoding: halves }) };
+    const pruned = async (sparsity: number) => (await pruneModel(model, pruneOptions({ magnitude: { sparsity, target: `^${path}$` } }))).layers[0]!.sparsity;
+    const zeros = () => [...ops.scope(() => ops.read(site!.weight!.dense()))].map((value) => value === 0);
+    expect(await pruned(0.5)).toBeCloseTo(0.5, 1);
+    const before = zeros();
+    model.replaceWeight(path, site!.weight!.encoding!.over!(halves).encode(path, transposeMatrix(ops.scope(() => ops.read(site!.weight!.dense())), ...site!.weight!.shape), { dOut: site!.dOut, dIn: site!.dIn }));
+    expect(await pruned(0.2)).toBeCloseTo(0.5, 1);
+    expect(zeros()).toEqual(before);
+    expect(await pruned(0.75)).toBeCloseTo(0.75, 1);
+    expect(zeros().filter((zero, i) => before[i] && !zero)).toEqual([]);
+    expect(site!.weight!.encoding!.options).toEqual({ inner: { halves: {} } });
+    model.dispose();
   });
 
   it("goes around another format", () => {

@@ -56,8 +56,8 @@ function describe(written: ReadonlyMap<string, Weight>, dense: readonly string[]
   if (first === undefined) return {};
   const fourBit = first.encoding === "codebook4";
   const common = { quant_method: "bitsandbytes", load_in_4bit: fourBit, load_in_8bit: !fourBit, llm_int8_skip_modules: [...dense] };
-  if (!fourBit) return { [KEY]: { ...common, llm_int8_threshold: 0 } };
   const types = new Set(weights.map(({ format }) => format));
   if (types.size > 1) throw new DeftError("checkpoint.quantized", `bitsandbytes: one folder holds one format, got ${[...types].join(" and ")}. Quantize all layers alike.`);
+  if (!fourBit) return { [KEY]: { ...common, llm_int8_threshold: 0 } };
   return { [KEY]: { ...common, bnb_4bit_quant_type: weights[0]?.format, bnb_4bit_use_double_quant: "codes" in first.scales, bnb_4bit_compute_dtype: "float32", bnb_4bit_quant_storage: "uint8" } };
 }

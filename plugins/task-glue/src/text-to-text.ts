@@ -21,8 +21,13 @@ function pairOf(text: string, pair: string): { name: string; of: "text" | "pair"
   return [{ name: text, of: "text" }, { name: pair, of: "pair" }];
 }
 
-/** A score as T5 writes it: rounded to fifths, with one decimal. */
-const scoreWord = (score: number): string => (Math.round(score * 5) / 5).toFixed(1);
+/** A score as T5 writes it: rounded to fifths in float32, halves to the even one, with one decimal. */
+function scoreWord(score: number): string {
+  const fifths = Math.fround(Math.fround(score) * 5);
+  const below = Math.floor(fifths);
+  const up = fifths - below > 0.5 || (fifths - below === 0.5 && below % 2 !== 0);
+  return ((below + Number(up)) / 5).toFixed(1);
+}
 
 /** `sst2 sentence: TEXT` → `positive`: an example as T5's multi-task mixture writes it; classes by their names, scores in steps of 0.2. */
 export function glueTextPair(name: GlueName, { text, pair = "", label, file, line }: TextExample): TextPair {

@@ -27,6 +27,8 @@ describe("texts", () => {
     ["mrpc", 1, "mrpc sentence1: A sentence2: B", "equivalent"],
     ["qqp", 0, "qqp question1: A question2: B", "not_duplicate"],
     ["stsb", 3.49, "stsb sentence1: A sentence2: B", "3.4"],
+    ["stsb", 2.5, "stsb sentence1: A sentence2: B", "2.4"],
+    ["stsb", 3.5, "stsb sentence1: A sentence2: B", "3.6"],
     ["stsb", 5, "stsb sentence1: A sentence2: B", "5.0"],
     ["mnli", 1, "mnli hypothesis: B premise: A", "neutral"],
     ["qnli", 0, "qnli question: A sentence: B", "entailment"],

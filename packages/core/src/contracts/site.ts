@@ -123,6 +123,8 @@ export interface Site<K extends SiteKind = SiteKind> {
   readonly bias?: Variable | undefined;
   /** Of an embedding site: the rows [n, dOut] that stand for tokens, int32 [n], before positions, types and norms: what a prompt may start from. */
   readonly tokenRows?: ((ids: Tensor) => Tensor) | undefined;
+  /** Whether the function that a wrapper was just given is the site's own: nothing stands between. */
+  isOwn(base: (input: SiteSignatures[K]["input"]) => SiteSignatures[K]["output"]): boolean;
   /** Installs a wrapper and returns its undo; undo works in any order. */
   wrap(around: Around<K>, order?: WrapOrder): () => void;
 }

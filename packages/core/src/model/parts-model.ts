@@ -22,14 +22,16 @@ export abstract class PartsModel implements Model {
   readonly config: ModelConfig;
   readonly head: HeadKind;
   readonly #parts: ModelParts;
-  readonly #headParameters: readonly Variable[];
+  /** By name: a merge puts another variable in a parameter's place. */
+  readonly #headNames: readonly string[];
 
   constructor({ family, config, head, parts, headParameters = [] }: PartsModelOptions) {
     this.family = family;
     this.config = config;
     this.head = head;
     this.#parts = parts;
-    this.#headParameters = headParameters;
+    const names = new Map([...parts.parameters()].map(([name, variable]) => [variable, name]));
+    this.#headNames = headParameters.flatMap((variable) => names.get(variable) ?? []);
   }
 
   abstract forward(batch: Batch, taps?: Taps, context?: ForwardContext): ForwardResult;
@@ -45,7 +47,8 @@ export abstract class PartsModel implements Model {
   }
 
   headParameters(): readonly Variable[] {
-    return this.#headParameters;
+    const parameters = this.#parts.parameters();
+    return this.#headNames.flatMap((name) => parameters.get(name) ?? []);
   }
 
   exportParameters(): Iterable<NamedArray> {

@@ -27,6 +27,8 @@ export class SitePoint<K extends SiteKind> implements Site<K> {
   readonly tokenRows: Site["tokenRows"];
   /** Innermost first. */
   #wraps: readonly Wrap<K>[] = [];
+  /** The function of the call that is running, or ran last. */
+  #own: SiteFunction<K> | undefined;
 
   constructor(place: SitePlace<K>) {
     this.kind = place.kind;
@@ -48,11 +50,16 @@ export class SitePoint<K extends SiteKind> implements Site<K> {
   /** wₙ(… w₁(base)): the wrappers around the function, for one call. */
   run(input: SiteSignatures[K]["input"], context: ForwardContext, base: SiteFunction<K>): SiteSignatures[K]["output"] {
     let call = base;
+    this.#own = base;
     for (const { around } of this.#wraps) {
       const inner = call;
       call = (x) => around(x, inner, context);
     }
     return call(input);
+  }
+
+  isOwn(base: SiteFunction<K>): boolean {
+    return base === this.#own;
   }
 
   wrap(around: Around<K>, order: WrapOrder = "normal"): () => void {
