@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { ADAPTER_READER, DeftError, PEFT_METHOD, type AttachContext, type HeadKind, type Kernel, type Model, type NamedArray, type PeftMethod, type Attachment } from "@deft-js/core";
 import { currentFolder, readAdapterFolder, readJsonObject, readSafetensors } from "@deft-js/checkpoint";
 import type { Rng } from "@deft-js/tensor";
-import { adapterRecord, HEAD_FILE, RECORD_FILE, STATE_FILE, type AdapterLayoutId, type AdapterRecord } from "./record.ts";
+import { formatKey, formatsOf } from "../model/encodings.ts";
+import { checkFinite } from "../model/finite.ts";
+import { adapterRecord, HEAD_FILE, RECORD_FILE, STATE_FILE, type AdapterLayoutId, type AdapterRecord, type RecordedFormat } from "./record.ts";
 
 /** An adapter folder, read: its method and what is needed to attach it. */
 export interface ReadAdapter {
@@ -28,8 +30,8 @@ export interface ReadAdapter {
   attach(model: Model, rng: Rng, context?: AttachContext): Attachment | undefined;
 }
 
-/** A head's tensors among an adapter's, by their place in the model. */
-const HEAD_NAME = /^(?:classifier|score|qa_outputs|heads\.[^.]+|(?:\w+\.)?pooler)\./;
+/** A head's own parameters among an adapter's tensors, by their place in the model; what a method has beside them (`pooler.dense.lora_A.weight`) is none. */
+const HEAD_NAME = /^(?:classifier|score|qa_outputs|heads\.[^.]+|(?:\w+\.)?pooler)\.(?:(?:dense|out_proj|\d+)\.)?(?:weight|bias)$/;
 
 /** How adapters are read. */
 export interface ReadOptions {
@@ -38,13 +40,14 @@ export interface ReadOptions {
 }
 
 /**
- * Reads a folder of adapters: written by this toolkit, by HF PEFT or by AdapterHub; several lie in subfolders in the order of their names.
- * @throws DeftError `checkpoint.missing`, `checkpoint.config`, `checkpoint.layout`, `plugin.unknown` for a method that no plugin reads
+ * Reads a folder of adapters: written by this toolkit, by HF PEFT or by AdapterHub; several lie in subfolders in the order of their names, numbers in them by value.
+ * @throws DeftError `checkpoint.missing`, `checkpoint.config`, `checkpoint.layout`, `checkpoint.nonfinite`, `plugin.unknown` for a method that no plugin reads; attaching throws
+ * `checkpoint.weights` over a base that does not hold its weights as in training, `checkpoint.unexpected` for tensors that are neither the method's nor the head's
  */
 export async function readAdapters(path: string, kernel: Kernel, options: ReadOptions = {}): Promise<readonly ReadAdapter[]> {
   const folder = await currentFolder(path);
   if (isAdapter(folder)) return [await readAdapter(folder, kernel, options)];
-  const inside = existsSync(folder) ? readdirSync(folder).sort().map((name) => join(folder, name)).filter(isAdapter) : [];
+  const inside = existsSync(folder) ? readdirSync(folder).sort((a, b) => a.localeCompare(b, "en", { numeric: true })).map((name) => join(folder, name)).filter(isAdapter) : [];
   if (inside.length === 0) throw new DeftError("checkpoint.missing", `${path}: must be an adapter folder, got no adapter_config.json or deft.json in it. Check the path.`);
   const all: ReadAdapter[] = [];
   for (const one of inside) all.push(await readAdapter(one, kernel, options));
@@ -56,7 +59,23 @@ function isAdapter(folder: string): boolean {
 }
 
 async function readAdapter(path: string, kernel: Kernel, options: ReadOptions): Promise<ReadAdapter> {
-  return existsSync(join(path, "adapter_config.json")) ? readForeign(path, kernel) : readOwn(path, kernel, options);
+  const adapter = await (existsSync(join(path, "adapter_config.json")) ? readForeign(path, kernel) : readOwn(path, kernel, options));
+  for (const array of [...adapter.tensors.values(), ...adapter.head.values()]) checkFinite(array, path);
+  const attach: ReadAdapter["attach"] = (model, rng, context) => {
+    requireFormats(adapter, model);
+    return adapter.attach(model, rng, context);
+  };
+  return { ...adapter, attach };
+}
+
+/** Where loading cannot make the formats again that the adapter was trained over, the model must be held in them already. */
+function requireFormats({ path, record }: ReadAdapter, model: Model): void {
+  if (record?.formats === undefined) return;
+  const held = formatsOf(model);
+  const keys = new Set(held.map(formatKey));
+  if (keys.size === record.formats.length && record.formats.every((format) => keys.has(formatKey(format)))) return;
+  const ids = (formats: readonly RecordedFormat[]): string => formats.map(({ id }) => id).join(", ") || "dense";
+  throw new DeftError("checkpoint.weights", `${path}: the base's weights must be held as in training (${ids(record.formats)}), got ${ids(held)}. Export the merged model where it is trained (export, layout: model), or prune and quantize into a model folder first and train over that.`);
 }
 
 /** The `deft` layout: the attachment's own state. */
@@ -71,7 +90,7 @@ async function readOwn(path: string, kernel: Kernel, { plan }: ReadOptions): Pro
     attachment?.loadState(tensors.values());
     return attachment;
   };
-  return { path, layout: "deft", method, record, base: record.base, name: record.name, tensors, unknownKeys: [], head, headKind: record.head.kind, labels: record.labels.length || undefined, attach };
+  return { path, layout: "deft", method, record, base: record.base, name: record.name, tensors, unknownKeys: [], head, headKind: record.head.kind, labels: record.labels.length || labelsIn(head, undefined), attach };
 }
 
 /** PEFT's and AdapterHub's layouts. */
@@ -80,14 +99,15 @@ async function readForeign(path: string, kernel: Kernel): Promise<ReadAdapter> {
   const record = deft === undefined ? undefined : adapterRecord(deft, join(path, RECORD_FILE));
   const { method, unknownKeys } = record?.method === undefined ? foreignMethod(path, kernel, layout, config) : { method: kernel.create(PEFT_METHOD, record.method.id, record.method.options), unknownKeys: [] };
   const name = typeof config["name"] === "string" ? config["name"] : (record?.name ?? "default");
-  const head = headTensors(layout === "peft" ? tensors : (beside?.tensors ?? new Map<string, NamedArray>()));
-  const own = new Map([...tensors].filter(([key]) => !HEAD_NAME.test(withoutPrefix(key))));
+  const { head, rest: others } = parted(layout === "peft" ? tensors : (beside?.tensors ?? new Map<string, NamedArray>()), record?.head.tensors);
+  const own = layout === "peft" ? others : tensors;
   const base = [record?.base, config["base_model_name_or_path"], config["model_name"]].find((known) => typeof known === "string") as string | undefined;
   const attach: ReadAdapter["attach"] = (model, rng, context) => {
     const attachment = method.attach(model, rng, context);
     const place = attachment.layouts?.[layout];
     if (place === undefined) throw new DeftError("checkpoint.layout", `${path}: ${method.id} must have the layout ${layout} on this model, got none. Is it the adapter's base model?`);
     place.read(own, name);
+    refuseStrangers(path, [...own.keys(), ...(layout === "peft" ? [] : [...others.keys()].filter((key) => key !== TIED_HEAD))], place.write(name));
     return attachment;
   };
   return { path, layout, method, record, base, name, tensors: own, unknownKeys, head, headKind: record?.head.kind ?? guessedHead(head), labels: record?.labels.length || labelsIn(head, beside?.config), attach };
@@ -107,9 +127,27 @@ function withoutPrefix(name: string): string {
   return name.replace(/^base_model\.(?:model\.)?/, "").replace(/\.modules_to_save(?:\.default)?\./, ".");
 }
 
-function headTensors(tensors: ReadonlyMap<string, NamedArray>): ReadonlyMap<string, NamedArray> {
-  const named = [...tensors].map(([key, array]) => [withoutPrefix(key), array] as const);
-  return new Map(named.filter(([name]) => HEAD_NAME.test(name)).map(([name, array]) => [name, { ...array, name }]));
+/** The head's tensors, under Hugging Face names, and the others as they are called. `known` are names that deft.json gives besides. */
+function parted(tensors: ReadonlyMap<string, NamedArray>, known: readonly string[] = []): { readonly head: ReadonlyMap<string, NamedArray>; readonly rest: ReadonlyMap<string, NamedArray> } {
+  const [head, rest] = [new Map<string, NamedArray>(), new Map<string, NamedArray>()];
+  for (const [key, array] of tensors) {
+    const name = withoutPrefix(key);
+    if (HEAD_NAME.test(name) || known.includes(name)) head.set(name, { ...array, name });
+    else rest.set(key, array);
+  }
+  return { head, rest };
+}
+
+/** T5's output table, which AdapterHub writes as a head: the base's own. */
+const TIED_HEAD = "lm_head.weight";
+
+/** Tensors that the method would not write have a meaning that nobody here knows (a whole module in `modules_to_save`). PEFT's versions differ in a last `.weight`. */
+function refuseStrangers(path: string, names: readonly string[], written: readonly NamedArray[]): void {
+  const own = new Set(written.map(({ name }) => name));
+  const strangers = names.filter((name) => !own.has(name) && !own.has(name.replace(/\.weight$/, "")));
+  if (strangers.length === 0) return;
+  const some = strangers.slice(0, 3).join(", ") + (strangers.length > 3 ? `, … (${strangers.length})` : "");
+  throw new DeftError("checkpoint.unexpected", `${path}: an adapter must hold its method's tensors and its head's alone, got ${some}. Merge it into its model with the library that trained it, and load that.`);
 }
 
 function guessedHead(head: ReadonlyMap<string, NamedArray>): HeadKind | undefined {
@@ -121,6 +159,6 @@ function guessedHead(head: ReadonlyMap<string, NamedArray>): HeadKind | undefine
 function labelsIn(head: ReadonlyMap<string, NamedArray>, config: Readonly<Record<string, unknown>> | undefined): number | undefined {
   const told = (config?.["config"] as Record<string, unknown> | null | undefined)?.["num_labels"] ?? config?.["num_labels"];
   if (typeof told === "number") return told;
-  const matrices = [...head].filter(([name, { shape }]) => shape.length === 2 && !name.includes("pooler")).map(([, { shape }]) => shape[0] ?? 0);
-  return matrices.length === 0 ? undefined : Math.min(...matrices);
+  const last = [...head.keys()].filter((name) => HEAD_NAME.test(name) && name.endsWith(".weight") && !name.includes("pooler")).sort().at(-1);
+  return last === undefined ? undefined : head.get(last)?.shape[0];
 }

@@ -14,12 +14,19 @@ const schema = z.object({
   method: z.object({ id: z.string(), options: z.record(z.string(), z.unknown()) }).optional(),
   base: z.string().optional(),
   weights: z.object({ id: z.string(), options: z.record(z.string(), z.unknown()) }).optional(),
+  formats: z.array(z.object({ id: z.string(), options: z.record(z.string(), z.unknown()) })).optional(),
   head: z.object({ kind: z.enum(HEADS), tensors: z.array(z.string()).max(64) }),
   labels: z.array(z.string()).default([]),
   task: z.record(z.string(), z.unknown()).optional(),
   losses: z.array(z.unknown()).optional(),
   metrics: z.unknown().optional(),
 });
+
+/** A weight format as deft.json names it. */
+export interface RecordedFormat {
+  readonly id: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
 
 /** deft.json: what other libraries' layouts cannot hold. Unknown keys are passed over. */
 export interface AdapterRecord {
@@ -31,8 +38,10 @@ export interface AdapterRecord {
   readonly method?: { readonly id: string; readonly options: Readonly<Record<string, unknown>> } | undefined;
   /** Where the base model lay. */
   readonly base?: string | undefined;
-  /** The format of the base's linear layers that the adapter was trained over, where that is not dense. */
-  readonly weights?: { readonly id: string; readonly options: Readonly<Record<string, unknown>> } | undefined;
+  /** The format of the base's linear layers that the adapter was trained over, where that is not dense and loading can make it again. */
+  readonly weights?: RecordedFormat | undefined;
+  /** Instead of `weights`: the formats that loading cannot make again, a mask or several together. The adapter fits no base but one that is held in them. */
+  readonly formats?: readonly RecordedFormat[] | undefined;
   readonly head: { readonly kind: HeadKind; /** Hugging Face names of the head's tensors. */ readonly tensors: readonly string[] };
   /** Names of the classes by index. */
   readonly labels: readonly string[];

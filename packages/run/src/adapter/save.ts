@@ -1,6 +1,8 @@
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DeftError, type Artifact, type Attachment, type Model, type NamedArray, type PeftMethod } from "@deft-js/core";
 import { formatJson, writeAdapterFolder, writeFolderAtomically, writeSafetensors, type FolderFile } from "@deft-js/checkpoint";
+import { formatsOf } from "../model/encodings.ts";
 import { finite } from "../run/checkpoints.ts";
 import { HEAD_FILE, RECORD_FILE, STATE_FILE, type AdapterLayoutId, type AdapterRecord } from "./record.ts";
 
@@ -16,14 +18,33 @@ export interface SaveAdapterOptions {
 
 /**
  * Writes what is attached to a model, the trained head and deft.json. One method: into the folder itself; several: into `0-ID`, `1-ID`, … within it, in the
- * order in which they were attached, the head with the first. Without a method the head alone, in the `deft` layout.
- * @throws DeftError `export.layout` when a method cannot be written in the layout, `checkpoint.*`
+ * order in which they were attached, the head with the first. Without a method the head alone, in the `deft` layout. Either way the
+ * folder is written as a whole: what earlier calls of the same kind have left in it goes, anything else in it is refused.
+ * @throws DeftError `export.layout` when a method cannot be written in the layout, `checkpoint.*` (`checkpoint.occupied` for a folder that holds something else)
  */
 export async function saveAdapters(path: string, artifact: Artifact, options: SaveAdapterOptions = {}): Promise<void> {
   const { attachments } = artifact;
   if (attachments.length <= 1) return saveOne(path, artifact, { ...options, attachment: attachments[0], head: headOf(artifact, options.head) });
-  for (const [i, attachment] of attachments.entries())
-    await saveOne(join(path, `${i}-${attachment.method.id}`), artifact, { ...options, attachment, head: i === 0 ? headOf(artifact, options.head) : [] });
+  const folders = attachments.map((attachment, i): [string, FolderFile] => {
+    const head = i === 0 ? headOf(artifact, options.head) : [];
+    return [`${i}-${attachment.method.id}`, (to) => saveOne(to, artifact, { ...options, attachment, head })];
+  });
+  refuseMixedFolders(path);
+  return writeFolderAtomically(path, Object.fromEntries(folders), { replaceable: (name) => NUMBERED.test(name) });
+}
+
+/** The folder of one of several methods, and the files that it holds. */
+const NUMBERED = /^\d+-./;
+const OUTPUT = /\.safetensors$|^(?:adapter_config|head_config|deft)\.json$|^README\.md$/;
+
+/** A folder of one of several methods goes with what is in it when its parent is written anew: it must be an earlier call's and hold nothing else. */
+function refuseMixedFolders(path: string): void {
+  if (!existsSync(path) || !statSync(path).isDirectory()) return;
+  for (const entry of readdirSync(path, { withFileTypes: true }).filter(({ name }) => NUMBERED.test(name))) {
+    const held = entry.isDirectory() ? readdirSync(join(path, entry.name)) : [];
+    const foreign = held.includes(RECORD_FILE) ? held.find((name) => !OUTPUT.test(name)) : "";
+    if (foreign !== undefined) throw new DeftError("checkpoint.occupied", `${path}: a folder to be replaced may hold earlier output only, got ${join(entry.name, foreign)}. Choose another folder or move it away.`);
+  }
 }
 
 interface OneAdapter extends Omit<SaveAdapterOptions, "head"> {
@@ -70,7 +91,7 @@ function recordOf({ model, source, metrics, task }: Artifact, { layout, name, me
     name,
     method: method === undefined ? undefined : { id: method.id, options: method.options },
     base: source,
-    weights: weightsOf(model),
+    ...weightsOf(model),
     head: { kind: model.head, tensors: head.map((array) => array.name) },
     labels: training?.labels ?? [],
     task: task === undefined ? undefined : { [task.id]: task.options },
@@ -78,11 +99,12 @@ function recordOf({ model, source, metrics, task }: Artifact, { layout, name, me
   };
 }
 
-/** The one format that the linear layers which are not dense are held in; one that goes around another (a mask) cannot be told in a few words. */
-function weightsOf(model: Model): AdapterRecord["weights"] {
-  const formats = new Map(model.sites("linear").flatMap(({ weight }) => (weight?.encoding === undefined ? [] : [[JSON.stringify([weight.encoding.id, weight.encoding.options]), weight.encoding] as const])));
-  const [format] = formats.values();
-  return formats.size !== 1 || format === undefined || format.over !== undefined ? undefined : { id: format.id, options: format.options };
+/** What the linear layers which are not dense are held in: one format, which loading makes again, or what it cannot make (one that goes around another, several). */
+function weightsOf(model: Model): Pick<AdapterRecord, "weights" | "formats"> {
+  const found = formatsOf(model);
+  const [first, ...others] = found.map(({ id, options }) => ({ id, options }));
+  if (first === undefined) return {};
+  return others.length > 0 || found[0]?.over !== undefined ? { formats: [first, ...others] } : { weights: first };
 }
 
 /** What the last `finetune` says of itself. */

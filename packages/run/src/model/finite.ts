@@ -1,4 +1,4 @@
-import { DeftError, type TensorSource } from "@deft-js/core";
+import { DeftError, type NamedArray, type TensorSource } from "@deft-js/core";
 
 /** A source whose values are all finite. Reading throws `checkpoint.nonfinite`, which names the tensor. */
 export function finiteSource(source: TensorSource, who: string): TensorSource {
@@ -8,11 +8,16 @@ export function finiteSource(source: TensorSource, who: string): TensorSource {
     shape: (name) => source.shape(name),
     async read(name, room) {
       const values = await source.read(name, room);
-      const at = firstNonfinite(values);
-      if (at >= 0) throw new DeftError("checkpoint.nonfinite", `${who}: weights must be finite, got ${values[at]} in ${name} at index ${at}. Fetch or train the checkpoint again.`);
+      checkFinite({ name, values }, who);
       return values;
     },
   };
+}
+
+/** Throws `checkpoint.nonfinite`, which names the tensor, where a value is not finite. */
+export function checkFinite({ name, values }: Pick<NamedArray, "name" | "values">, who: string): void {
+  const at = firstNonfinite(values);
+  if (at >= 0) throw new DeftError("checkpoint.nonfinite", `${who}: weights must be finite, got ${values[at]} in ${name} at index ${at}. Fetch or train the checkpoint again.`);
 }
 
 /** The index of the first NaN or infinity, −1 for none. */

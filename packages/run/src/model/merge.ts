@@ -1,5 +1,6 @@
 import { DeftError, ops, transposeMatrix, type Artifact, type Model, type WeightFormat } from "@deft-js/core";
 import { layoutsOf } from "../adapter/save.ts";
+import { encodings } from "./encodings.ts";
 
 /** What becomes of weights that are not dense when something is merged into them: float32 matrices, or encoded again. */
 export type MergeInto = "dense" | "held";
@@ -27,11 +28,6 @@ export function mergeAll(artifact: Artifact, into?: MergeInto): { readonly artif
   for (const attachment of attachments) attachment.merge?.(); // innermost first: what stands around it acts on what it makes
   const merged = { ...artifact, attachments: [] };
   return into === "held" && attachments.length > 0 && before.size > 0 ? { artifact: merged, drift: encodeAgain(model, before) } : { artifact: merged };
-}
-
-/** The formats of the linear layers that are not dense, by path. */
-function encodings(model: Model): Map<string, WeightFormat> {
-  return new Map(model.sites("linear").flatMap(({ path, weight }) => (weight?.encoding === undefined ? [] : [[path, weight.encoding] as const])));
 }
 
 /** Encodes the matrices that merging made dense. */
