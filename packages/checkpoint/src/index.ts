@@ -4,6 +4,7 @@ export type { LayoutId } from "./adapter/layout.ts";
 export { writeFileAtomically } from "./files/atomic-file.ts";
 export { currentFolder, writeFolderAtomically } from "./files/atomic-folder.ts";
 export type { FolderFile, WriteFolderOptions } from "./files/atomic-folder.ts";
+export { errorCode, isRefusal } from "./files/errors.ts";
 export { formatJson, parseJsonObject, readJsonObject } from "./files/json.ts";
 export type { JsonFileOptions, JsonObject, JsonSubject } from "./files/json.ts";
 export { defaultCacheDir } from "./hub/cache.ts";

@@ -29,8 +29,8 @@ export function textSplit({ name, rows, labels, options, tokenizer }: TextSplitO
   const pairs = rows.map((row, i): TextPair => ({ input: inputOf(row, options), target: words[classes[i] as number] ?? String(row.label), file: row.file, line: row.line }));
   const maxTargetLength = words.length === 0 ? (options.maxTargetLength ?? DEFAULT_TARGET_LENGTH) : Math.max(...words.map((word) => targetIds(word, { tokenizer, maxTargetLength: Infinity }).length));
   const written = generableWords(words, tokenizer, "text");
-  const references = words.length === 0 ? pairs.map((pair) => generable(pair.target, tokenizer)) : [];
-  const score = (texts: readonly string[]): Readonly<Record<string, number>> => (words.length === 0 ? { exactMatch: exactMatch(texts, references) } : wordMetrics(texts, written, classes));
+  const score = (texts: readonly string[]): Readonly<Record<string, number>> =>
+    words.length === 0 ? { exactMatch: exactMatch(texts, pairs.map((pair) => generable(pair.target, tokenizer))) } : wordMetrics(texts, written, classes);
   const generation = textGeneration({ tokenizer, options: { maxNewTokens: maxTargetLength, beams }, score });
   return makeSplit({ name, examples: encodePairs(pairs, { tokenizer, maxLength, maxTargetLength }), padId: tokenizer.padId, generation, padTo: padToMaxLength ? maxLength : undefined });
 }

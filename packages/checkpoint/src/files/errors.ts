@@ -10,13 +10,18 @@ export function unreadable(path: string, cause: unknown): DeftError {
 }
 
 /**
- * What went wrong while a file or folder was written, to be thrown: `checkpoint.unwritable` for a refusal of the file system (no permission, no space, a
- * file where a folder should be), which of a folder's files it met left out; anything else as it is.
+ * What went wrong while a file or folder was written, to be thrown: `checkpoint.unwritable` for a refusal (`isRefusal`),
+ * which of a folder's files it met left out; anything else as it is.
  */
 export function unwritable(path: string, error: unknown): unknown {
   const cause = error instanceof DeftError && error.code === "checkpoint.unwritable" ? error.cause : error;
-  if (!(cause instanceof Error && "syscall" in cause)) return error;
+  if (!isRefusal(cause)) return error;
   return new DeftError("checkpoint.unwritable", `${path}: must be a place that can be written, got ${cause.message}. Make room, correct its permissions, or name another.`, { cause });
+}
+
+/** Whether this is a refusal of the operating system: no permission, no space, a file where a folder should be. */
+export function isRefusal(error: unknown): error is Error {
+  return error instanceof Error && "syscall" in error;
 }
 
 /** The `code` of a Node error (`ENOENT`, …), where it has one. */

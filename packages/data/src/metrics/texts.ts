@@ -16,12 +16,16 @@ export interface TextScoring {
  * @throws DeftError `tokenizer.eos` when there is no end token
  */
 export function textGeneration({ tokenizer, options, score }: TextScoring): TextGeneration {
-  return { options: { eos: endToken(tokenizer), ...options }, metrics: (rows) => score(rows.map(({ ids }) => tokenizer.decode(ids).trim()), rows) };
+  return { options: { eos: endToken(tokenizer), ...options }, metrics: (rows) => score(rows.map(({ ids }) => decoded(ids, tokenizer)), rows) };
 }
 
 /** A text as it can be generated: through the tokenizer, which may change spaces and signs and drop what it does not know. */
 export function generable(text: string, tokenizer: Pick<Tokenizer, "ids" | "decode">): string {
-  return tokenizer.decode(tokenizer.ids(text)).trim();
+  return decoded(tokenizer.ids(text), tokenizer);
+}
+
+function decoded(ids: readonly number[], tokenizer: Pick<Tokenizer, "decode">): string {
+  return tokenizer.decode(ids).trim();
 }
 
 /**

@@ -7,14 +7,16 @@ export const STATE_FILE = "adapter_deft.safetensors";
 export const HEAD_FILE = "head_deft.safetensors";
 export const RECORD_FILE = "deft.json";
 
+const described = z.object({ id: z.string(), options: z.record(z.string(), z.unknown()) });
+
 const schema = z.object({
   format: z.literal(1),
   layout: z.enum(["peft", "adapterhub", "deft"]),
   name: z.string().regex(/^[\w.-]{1,64}$/),
-  method: z.object({ id: z.string(), options: z.record(z.string(), z.unknown()) }).optional(),
+  method: described.optional(),
   base: z.string().optional(),
-  weights: z.object({ id: z.string(), options: z.record(z.string(), z.unknown()) }).optional(),
-  formats: z.array(z.object({ id: z.string(), options: z.record(z.string(), z.unknown()) })).optional(),
+  weights: described.optional(),
+  formats: z.array(described).optional(),
   head: z.object({ kind: z.enum(HEADS), tensors: z.array(z.string()).max(64) }),
   labels: z.array(z.string()).default([]),
   task: z.record(z.string(), z.unknown()).optional(),

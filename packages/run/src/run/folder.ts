@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, openSync, readdirSync, readSync, fstatSync, rmSync, writeFileSync, writeSync, closeSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { DeftError, type Reporter } from "@deft-js/core";
+import { errorCode, isRefusal } from "@deft-js/checkpoint";
 
 /** Names of a run folder's files. */
 export const RECIPE_FILE = "recipe.resolved.yaml";
@@ -69,7 +70,7 @@ function makesNew(folder: string): boolean {
     mkdirSync(folder);
     return true;
   } catch (error) {
-    if (isTaken(error)) return false;
+    if (errorCode(error) === "EEXIST") return false;
     throw error;
   }
 }
@@ -80,14 +81,10 @@ function mark(folder: string, recipe: string): void {
   try {
     writeFileSync(file, recipe, { flag: "wx", flush: true });
   } catch (cause) {
-    if (isTaken(cause)) throw new DeftError("recipe.output", `output: the run's folder must be its own, got ${folder}, where another run has begun meanwhile. Name another.`, { cause });
+    if (errorCode(cause) === "EEXIST") throw new DeftError("recipe.output", `output: the run's folder must be its own, got ${folder}, where another run has begun meanwhile. Name another.`, { cause });
     rmSync(file, { force: true }); // a part of it: the disk is full
     throw cause;
   }
-}
-
-function isTaken(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "EEXIST";
 }
 
 /** What the file system refuses becomes `recipe.output`. */
@@ -95,7 +92,7 @@ function attempt<T>(folder: string, work: () => T): T {
   try {
     return work();
   } catch (cause) {
-    if (!(cause instanceof Error && "syscall" in cause)) throw cause;
+    if (!isRefusal(cause)) throw cause;
     throw new DeftError("recipe.output", `output: the run's folder must be one that can be made and written, got ${folder}: ${cause.message}. Make room, correct its permissions, or name another with --output.`, { cause });
   }
 }
