@@ -27,7 +27,7 @@ async function build(options: BuildOptions): Promise<Model> {
     weightFormat: options.weightFormat,
     absent: options.absent,
     names: (name) => fileNames(config, name),
-    ignored: ignoredNames(config),
+    ignored: ignoredNames(config, options.head),
     optionalParts: head.newParts,
   });
   const parts = new ModelParts(specs, loaded);

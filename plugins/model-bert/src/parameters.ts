@@ -1,4 +1,4 @@
-import type { ParameterSpec } from "@deft-js/core";
+import type { HeadKind, ParameterSpec } from "@deft-js/core";
 import type { BertConfig } from "./config.ts";
 
 /** The part of the parameters that only BERT's own classification head reads. */
@@ -62,12 +62,12 @@ export function fileNames(config: BertConfig, name: string): string[] {
   return bare.flatMap((n) => [n, n.replace(/LayerNorm\.weight$/, "LayerNorm.gamma").replace(/LayerNorm\.bias$/, "LayerNorm.beta")]);
 }
 
-/** What a checkpoint of the family may hold besides the model's own parameters: buffers, and the heads of pretraining. */
-export function ignoredNames(config: BertConfig): RegExp[] {
+/** What a checkpoint of the family may hold besides the model's own parameters: buffers, the heads of pretraining, and any head where none is asked for. */
+export function ignoredNames(config: BertConfig, head: HeadKind): RegExp[] {
   const encoder = [/^(bert\.|roberta\.)?embeddings\.(position_ids|token_type_ids)$/, /^(bert\.|roberta\.)?pooler\.dense\.(weight|bias)$/];
   const pretraining =
     config.modelType === "bert"
       ? [/^cls\.predictions\.(bias|decoder\.(weight|bias)|transform\.(dense\.(weight|bias)|LayerNorm\.(weight|bias|gamma|beta)))$/, /^cls\.seq_relationship\.(weight|bias)$/]
       : [/^lm_head\.(bias|(decoder|dense|layer_norm)\.(weight|bias))$/];
-  return [...encoder, ...pretraining];
+  return [...encoder, ...pretraining, ...(head === "none" ? [/^(classifier|qa_outputs|heads\.[^.]+)\.((dense|out_proj|\d+)\.)?(weight|bias)$/] : [])];
 }

@@ -46,6 +46,15 @@ describe("loading", () => {
     await expect(build("roberta-seqcls", [...tensorsOf("roberta-seqcls"), vector("cls.predictions.bias", 2)])).rejects.toMatchObject({ code: "checkpoint.unexpected" });
   });
 
+  it.each(["bert-seqcls", "roberta-seqcls"] as const)("passes over any head where none is asked for: %s", async (name) => {
+    const family = name.split("-")[0]!;
+    const heads = ["classifier.weight", "classifier.dense.bias", "heads.my-task.4.weight", "qa_outputs.bias"].filter((head) => !tensorsOf(name).some((t) => t.name === head)).map((n) => vector(n, 2));
+    const model = await bertFamily.build({ config: configOf(name), head: "none", source: memorySource([...tensorsOf(name), ...heads]), rng: new ops.Rng(7) });
+    expect([...model.parameters().keys()].every((path) => path.startsWith(`${family}.e`))).toBe(true);
+    const stranger = vector("classifier.other.weight", 2);
+    await expect(bertFamily.build({ config: configOf(name), head: "none", source: memorySource([...tensorsOf(name), stranger]), rng: new ops.Rng(7) })).rejects.toMatchObject({ code: "checkpoint.unexpected" });
+  });
+
   it("names whatever encoder parameter is missing or misshapen", async () => {
     const tensors = tensorsOf("bert-seqcls");
     const encoder = tensors.filter((t) => !/pooler|classifier/.test(t.name));

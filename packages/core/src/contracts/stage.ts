@@ -10,7 +10,7 @@ import type { RunCommand, RunEvent } from "../events/events.ts";
 export interface Artifact {
   readonly model: Model;
   readonly tokenizer: Tokenizer;
-  /** The model's folder, for files that are copied on (tokenizer.json, config.json). */
+  /** The folder that holds the base's weights, which adapters name, and files that are copied on (tokenizer.json). Of a new model that nothing has written yet, its tokenizer. */
   readonly source?: string | undefined;
   readonly attachments: readonly Attachment[];
   /** The task that it was last trained or evaluated on. */

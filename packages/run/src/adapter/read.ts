@@ -45,13 +45,23 @@ export interface ReadOptions {
  * `checkpoint.weights` over a base that does not hold its weights as in training, `checkpoint.unexpected` for tensors that are neither the method's nor the head's
  */
 export async function readAdapters(path: string, kernel: Kernel, options: ReadOptions = {}): Promise<readonly ReadAdapter[]> {
+  const all: ReadAdapter[] = [];
+  for (const one of await adapterFolders(path)) all.push(await readAdapter(one, kernel, options));
+  return all;
+}
+
+/** What deft.json says of the adapters in a folder, in the same order; nothing of those without one. Throws `checkpoint.missing`, `checkpoint.config`. */
+export async function readRecords(path: string): Promise<readonly AdapterRecord[]> {
+  const files = (await adapterFolders(path)).map((folder) => join(folder, RECORD_FILE)).filter((file) => existsSync(file));
+  return Promise.all(files.map(async (file) => adapterRecord(await readJsonObject(file, { code: "checkpoint.config" }), file)));
+}
+
+async function adapterFolders(path: string): Promise<readonly string[]> {
   const folder = await currentFolder(path);
-  if (isAdapter(folder)) return [await readAdapter(folder, kernel, options)];
+  if (isAdapter(folder)) return [folder];
   const inside = existsSync(folder) ? readdirSync(folder).sort((a, b) => a.localeCompare(b, "en", { numeric: true })).map((name) => join(folder, name)).filter(isAdapter) : [];
   if (inside.length === 0) throw new DeftError("checkpoint.missing", `${path}: must be an adapter folder, got no adapter_config.json or deft.json in it. Check the path.`);
-  const all: ReadAdapter[] = [];
-  for (const one of inside) all.push(await readAdapter(one, kernel, options));
-  return all;
+  return inside;
 }
 
 function isAdapter(folder: string): boolean {

@@ -15,6 +15,7 @@ const schema = z.object({
   name: z.string().regex(/^[\w.-]{1,64}$/),
   method: described.optional(),
   base: z.string().optional(),
+  fingerprint: z.base64().optional(),
   weights: described.optional(),
   formats: z.array(described).optional(),
   head: z.object({ kind: z.enum(HEADS), tensors: z.array(z.string()).max(64) }),
@@ -40,6 +41,8 @@ export interface AdapterRecord {
   readonly method?: { readonly id: string; readonly options: Readonly<Record<string, unknown>> } | undefined;
   /** Where the base model lay. */
   readonly base?: string | undefined;
+  /** Of the base model's values: see `fingerprint`. */
+  readonly fingerprint?: string | undefined;
   /** The format of the base's linear layers that the adapter was trained over, where that is not dense and loading can make it again. */
   readonly weights?: RecordedFormat | undefined;
   /** Instead of `weights`: the formats that loading cannot make again, a mask or several together. The adapter fits no base but one that is held in them. */

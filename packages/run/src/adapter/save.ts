@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { DeftError, type Artifact, type Attachment, type Model, type NamedArray, type PeftMethod } from "@deft-js/core";
 import { formatJson, writeAdapterFolder, writeFolderAtomically, writeSafetensors, type FolderFile } from "@deft-js/checkpoint";
 import { formatsOf } from "../model/encodings.ts";
+import { fingerprint } from "../model/fingerprint.ts";
 import { finite } from "../run/checkpoints.ts";
 import { HEAD_FILE, RECORD_FILE, STATE_FILE, type AdapterLayoutId, type AdapterRecord } from "./record.ts";
 
@@ -83,7 +84,7 @@ function headOf({ model }: Artifact, more: readonly string[] = []): readonly Nam
   return names.size === 0 ? [] : [...model.exportParameters()].filter(({ name }) => names.has(name));
 }
 
-function recordOf({ model, source, metrics, task }: Artifact, { layout, name, method, head }: { layout: AdapterLayoutId; name: string; method: PeftMethod | undefined; head: readonly NamedArray[] }): AdapterRecord {
+function recordOf({ model, source, attachments, metrics, task }: Artifact, { layout, name, method, head }: { layout: AdapterLayoutId; name: string; method: PeftMethod | undefined; head: readonly NamedArray[] }): AdapterRecord {
   const training = lastTraining(metrics);
   return {
     format: 1,
@@ -91,6 +92,7 @@ function recordOf({ model, source, metrics, task }: Artifact, { layout, name, me
     name,
     method: method === undefined ? undefined : { id: method.id, options: method.options },
     base: source,
+    fingerprint: fingerprint({ model, attachments }),
     ...weightsOf(model),
     head: { kind: model.head, tensors: head.map((array) => array.name) },
     labels: training?.labels ?? [],

@@ -1,15 +1,14 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DeftError, WEIGHT_FORMAT, type Artifact, type HeadKind, type Kernel } from "@deft-js/core";
-import { readJsonObject } from "@deft-js/checkpoint";
 import { parse } from "yaml";
 import { readFile } from "node:fs/promises";
-import { readAdapters } from "../adapter/read.ts";
-import { adapterRecord, RECORD_FILE, type AdapterRecord } from "../adapter/record.ts";
+import { readAdapters, readRecords } from "../adapter/read.ts";
+import type { AdapterRecord } from "../adapter/record.ts";
 import { startBackend } from "../backend/start.ts";
 import { openModel } from "../model/load.ts";
 import { createKernel } from "../kernel/load.ts";
-import { ADAPTER_FOLDER, RECIPE_FILE } from "../run/folder.ts";
+import { ADAPTER_FOLDER, MODEL_FOLDER, RECIPE_FILE } from "../run/folder.ts";
 
 /** Which model is looked at: a model folder, a hub name, or the folder of a run, whose model and adapter are then meant. */
 export interface CheckpointRequest {
@@ -46,7 +45,7 @@ export async function loadCheckpoint(request: CheckpointRequest): Promise<Loaded
   const { weights: id } = request;
   const weights = id === undefined || id === "dense" ? id : kernel.create(WEIGHT_FORMAT, id);
   const backend = await startBackend({ kernel, id: request.backend });
-  const record = adapter === undefined ? undefined : await recordIn(adapter);
+  const [record] = adapter === undefined ? [] : await readRecords(adapter);
   const opened = await openModel(path, { kernel, adapter, plan: request.plan, offline: request.offline, weights });
   const artifact = await opened.build({ head: request.bare === true && opened.declaredHead !== "language-model" ? "none" : request.head });
   return { artifact, kernel, backend, record };
@@ -60,7 +59,7 @@ export async function kernelFor(request: CheckpointRequest): Promise<Kernel> {
 /** The task that a checkpoint's adapter was trained on, as a recipe says it; undefined where its folder does not tell. */
 export async function trainedTask(request: CheckpointRequest): Promise<Readonly<Record<string, unknown>> | undefined> {
   const { adapter } = await placesOf(request);
-  return adapter === undefined ? undefined : (await readAdapters(adapter, await kernelFor(request))).map(({ record }) => record?.task).find((task) => task !== undefined);
+  return adapter === undefined ? undefined : (await readRecords(adapter)).map((record) => record.task).find((task) => task !== undefined);
 }
 
 /** Whether the checkpoint's adapter has a plan of blocks that are skipped. */
@@ -78,14 +77,17 @@ async function placesOf({ checkpoint, adapter }: CheckpointRequest): Promise<{ p
   if (!hasRecipe(checkpoint)) return { path: checkpoint, adapter };
   const { model, plugins } = parse(await readFile(join(checkpoint, RECIPE_FILE), "utf8"), { maxAliasCount: 0 }) as { model?: unknown; plugins?: string[] };
   const named = plugins === undefined ? {} : { plugins };
-  if (existsSync(join(checkpoint, "model"))) return { path: join(checkpoint, "model"), adapter, ...named };
-  const own = adapter ?? join(checkpoint, ADAPTER_FOLDER);
-  const path = typeof model === "string" ? model : (model as { path?: string } | undefined)?.path;
-  if (path === undefined || !existsSync(own)) throw new DeftError("checkpoint.missing", `${checkpoint}: a run must have an adapter or a model, got neither. Let it finish: \`deft run ${checkpoint} --resume\`.`);
+  const saved = join(checkpoint, ADAPTER_FOLDER);
+  const own = adapter ?? (existsSync(saved) ? saved : undefined);
+  const pretrained = join(checkpoint, MODEL_FOLDER);
+  if (existsSync(pretrained)) return { path: pretrained, adapter: own, ...named };
+  const path = (await baseOf(own)) ?? (typeof model === "string" ? model : (model as { path?: string } | undefined)?.path);
+  if (path === undefined || own === undefined) throw new DeftError("checkpoint.missing", `${checkpoint}: a run must have an adapter or a model, got neither. Let it finish: \`deft run ${checkpoint} --resume\`.`);
   return { path, adapter: own, ...named };
 }
 
-async function recordIn(folder: string): Promise<AdapterRecord | undefined> {
-  const file = join(folder, RECORD_FILE);
-  return existsSync(file) ? adapterRecord(await readJsonObject(file, { code: "checkpoint.config" }), file) : undefined;
+/** The base that an adapter names, where it is there: it is another than the recipe's after a merge. */
+async function baseOf(adapter: string | undefined): Promise<string | undefined> {
+  const [record] = adapter === undefined ? [] : await readRecords(adapter);
+  return record?.base !== undefined && existsSync(record.base) ? record.base : undefined;
 }

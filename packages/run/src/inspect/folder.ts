@@ -5,7 +5,7 @@ import type { Kernel } from "@deft-js/core";
 import { readAdapters, type ReadAdapter } from "../adapter/read.ts";
 import type { AdapterLayoutId } from "../adapter/record.ts";
 import { createKernel } from "../kernel/load.ts";
-import { ADAPTER_FOLDER } from "../run/folder.ts";
+import { ADAPTER_FOLDER, MODEL_FOLDER } from "../run/folder.ts";
 import { hasRecipe } from "./checkpoint.ts";
 
 /** A tensor's name and shape. */
@@ -54,7 +54,7 @@ export type FolderReport = AdapterReport | ModelReport;
  * @throws DeftError `checkpoint.*`, `plugin.unknown` for a method that no plugin reads
  */
 export async function inspectFolder(path: string, options: { readonly kernel?: Kernel | undefined } = {}): Promise<readonly FolderReport[]> {
-  const inRun = [ADAPTER_FOLDER, "model"].map((name) => join(path, name)).filter((folder) => hasRecipe(path) && existsSync(folder));
+  const inRun = [ADAPTER_FOLDER, MODEL_FOLDER].map((name) => join(path, name)).filter((folder) => hasRecipe(path) && existsSync(folder));
   if (inRun.length > 0) return (await Promise.all(inRun.map((folder) => inspectFolder(folder, options)))).flat();
   if (existsSync(join(await currentFolder(path), "config.json"))) return [await modelReport(path)];
   const adapters = await readAdapters(path, options.kernel ?? (await createKernel({})));

@@ -6,6 +6,7 @@ import { loadTokenizer } from "@deft-js/data";
 import { Rng } from "@deft-js/tensor";
 import { readAdapters, type ReadAdapter } from "../adapter/read.ts";
 import { packageHint } from "../kernel/packages.ts";
+import { compareFingerprint } from "./fingerprint.ts";
 import { finiteSource, overlaySource } from "./finite.ts";
 
 /** How a model is loaded. */
@@ -78,6 +79,9 @@ export async function openModel(path: string, { kernel, adapter, plan, revision,
     const model = await family.build({ config, weightFormat, absent, trained, head: kind, labels: labels ?? adapters.map((one) => one.labels).find((known) => known !== undefined), source: withHeads(finiteSource(source, folder), adapters), rng: new Rng(seed).fork("model"), headName: headName(adapters) });
     const rng = new Rng(seed).fork("adapter");
     const attachments = adapters.flatMap((one, i) => one.attach(model, rng.fork(String(i)), { tokenizer }) ?? []);
+    const [first] = adapters;
+    // weights that are asked for in another format are others by intent
+    if (first?.record?.fingerprint !== undefined && weights === undefined) warnOfAnotherBase(first.path, compareFingerprint({ model, attachments }, first.record.fingerprint), warn);
     return { model, tokenizer, source: folder, attachments, metrics: {} };
   };
   return { folder, tokenizer, declaredHead: declaredHead(config), build };
@@ -101,6 +105,13 @@ async function openLayout(kernel: Kernel, { config, source }: ModelFolder, who: 
   const quantized = config["quantization_config"] as { quant_method?: unknown } | null | undefined;
   if (quantized === undefined || quantized === null) return { config, source };
   throw new DeftError("plugin.unknown", `${who}: some plugin must read weights quantized by ${String(quantized.quant_method)}, got none that does. To bring one, ${packageHint("weight-layout", String(quantized.quant_method))}.`);
+}
+
+/** An adapter over other weights than in training computes something, but not what it was trained to. */
+function warnOfAnotherBase(adapter: string, { differing, compared }: ReturnType<typeof compareFingerprint>, warn: (message: string) => void): void {
+  if (differing.length === 0) return;
+  const some = differing.slice(0, 3).join(", ") + (differing.length > 3 ? ", …" : "");
+  warn(`${adapter}: the base should hold the values that the adapter was trained over, got others in ${differing.length} of ${compared} parameters (${some}). Name the base that it was trained over.`);
 }
 
 /** The format that the adapters were trained over, where one says so. */

@@ -8,6 +8,7 @@ export const RECIPE_FILE = "recipe.resolved.yaml";
 export const EVENTS_FILE = "events.jsonl";
 export const METRICS_FILE = "metrics.json";
 export const ADAPTER_FOLDER = "adapter";
+export const MODEL_FOLDER = "model";
 
 /** Refuses a folder that holds something already; on resume, one that holds no run. Throws `recipe.output`, `recipe.resume`. */
 export function checkFolder(folder: string | undefined, resume: boolean): void {
@@ -46,7 +47,7 @@ export function claimFolder({ output, name, recipe }: FolderClaim): string {
 export function openFolder(folder: string): void {
   attempt(folder, () => {
     mkdirSync(folder, { recursive: true });
-    for (const name of [METRICS_FILE, ADAPTER_FOLDER, "model"]) rmSync(join(folder, name), { recursive: true, force: true });
+    for (const name of [METRICS_FILE, ADAPTER_FOLDER, MODEL_FOLDER]) rmSync(join(folder, name), { recursive: true, force: true });
   });
 }
 

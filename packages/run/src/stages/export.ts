@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { DeftError, withMetrics, type Artifact, type Contribution, type Kernel, type Stage } from "@deft-js/core";
 import type { OperatorFunction } from "rxjs";
 import { z } from "zod";
@@ -48,7 +49,7 @@ export async function exportArtifact(artifact: Artifact, path: string, { layout,
   if (layout === "model") {
     const { artifact: merged, drift } = mergeAll(artifact, base);
     await saveModel(path, merged, { kernel, base });
-    return withMetrics(merged, "export", { path, layout, ...(drift === undefined ? {} : { drift }) });
+    return withMetrics({ ...merged, source: resolve(path) }, "export", { path, layout, ...(drift === undefined ? {} : { drift }) });
   }
   if (artifact.attachments.length === 0 && artifact.model.headParameters().length === 0)
     throw new DeftError("export.empty", "export: an adapter or a trained head must be there, got neither. Use layout model, or fine-tune first.");

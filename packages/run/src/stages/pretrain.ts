@@ -5,6 +5,7 @@ import type { OperatorFunction } from "rxjs";
 import { z } from "zod";
 import { saveModel } from "../model/save.ts";
 import { contextOf } from "../run/context.ts";
+import { MODEL_FOLDER } from "../run/folder.ts";
 import { causalSplit } from "./causal.ts";
 import { maskedSplit } from "./masking.ts";
 import { spanCorruptedSplit } from "./span-corruption.ts";
@@ -68,17 +69,21 @@ export function pretrain(options: PretrainOptions): OperatorFunction<Artifact, A
 /**
  * Trains every parameter of a model and writes it to `model` in the run's folder. The objective is the head's: masked language modelling, span
  * corruption of an encoder-decoder, causal language modelling of a decoder.
- * @throws DeftError `pretrain.head`, `pretrain.mask`, `pretrain.sentinel`, `task.empty`, those of reading data and training
+ * @throws DeftError `pretrain.head`, `pretrain.attached`, `pretrain.mask`, `pretrain.sentinel`, `task.empty`, those of reading data and training
  */
 export async function pretrainArtifact(artifact: Artifact, options: PretrainOptions, { context, name, kernel }: { context: StageContext; name: string; kernel: Kernel }): Promise<Artifact> {
   const { model, attachments } = artifact;
   if (model.head !== "masked-language-model" && model.head !== "language-model")
     throw new DeftError("pretrain.head", `pretrain: the model must have a masked-language-model or language-model head, got ${model.head}. Load it with one of them.`);
+  if (attachments.length > 0)
+    throw new DeftError("pretrain.attached", `pretrain: the model must stand alone, got ${attachments.map(({ method }) => method.id).join(", ")} attached. Merge it first (export, layout: model), or pretrain before fine-tuning.`);
   const task = await corpus(artifact, options, context);
   const { trainableParameters, ...result } = await trainStage({ artifact, context, name, settings: options, task, attachments, variables: [...model.parameters().values()], meters: defaultMeters(kernel) });
   const trained = withMetrics(artifact, "pretrain", { ...trainingMetrics(result), trainableParameters });
-  if (context.folder !== undefined) await saveModel(join(context.folder, "model"), trained);
-  return trained;
+  if (context.folder === undefined) return trained;
+  const path = join(context.folder, MODEL_FOLDER);
+  await saveModel(path, trained);
+  return { ...trained, source: path };
 }
 
 async function corpus({ model, tokenizer }: Artifact, options: PretrainOptions, context: StageContext): Promise<OpenTask> {
