@@ -1,8 +1,9 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import type { Reporter } from "@deft-js/core";
 import { saveTrainingState } from "@deft-js/checkpoint";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
+import { holdFolder } from "../src/run/hold.ts";
 import { makeWorld, type World } from "./support/world.ts";
 
 type Json = Record<string, unknown>;
@@ -88,6 +89,18 @@ test("a run's folder is not written over, and what holds no run is not resumed",
   await expect(world.run({ resume: true, output: world.path("data") })).rejects.toMatchObject({ code: "recipe.resume" });
   await saveTrainingState(world.path("out", "checkpoints", "0-finetune", "last.safetensors"), { json: { foreign: true }, tensors: [] });
   await expect(world.run({ resume: true })).rejects.toMatchObject({ code: "checkpoint.state" });
+});
+
+test("a folder where a run is under way is not resumed, whatever name leads to it", async () => {
+  const world = await makeWorld();
+  await world.run({ set: ["finetune.epochs=1"] });
+  const before = readFileSync(world.path("out", "events.jsonl"), "utf8");
+  const release = await holdFolder(world.path("out"));
+  symlinkSync(world.path("out"), world.path("other"));
+  for (const name of ["out", "other"]) await expect(world.run({ resume: true, file: world.path(name) })).rejects.toMatchObject({ code: "recipe.resume", message: expect.stringMatching(/: the folder must be no running process's, got .* under way\. Wait/) as string });
+  expect([readFileSync(world.path("out", "events.jsonl"), "utf8"), existsSync(world.path("out", "metrics.json"))]).toEqual([before, true]);
+  await release();
+  await world.run({ resume: true });
 });
 
 test("early stopping ends the stage, and the best state is kept when asked for", async () => {

@@ -9,6 +9,7 @@ import { backendOf, openRecipe, type Recipe, type RecipeRequest } from "../recip
 import { announced } from "../stages/stage.ts";
 import { finite } from "./checkpoints.ts";
 import { RunContext } from "./context.ts";
+import { holdFolder } from "./hold.ts";
 import { ADAPTER_FOLDER, checkFolder, claimFolder, eventsFile, METRICS_FILE, openFolder, RECIPE_FILE } from "./folder.ts";
 import { prepareArtifact } from "./prepare.ts";
 import { readEvents } from "./recorded-events.ts";
@@ -45,10 +46,14 @@ export async function runRecipe(request: RunRequest): Promise<RunResult> {
   const artifact = await prepareArtifact(recipe, (message) => skipped.push(message));
   try {
     checkAborted(signal, "Run it again.");
-    const folder = await folderOf(recipe, resume);
+    const { folder, release } = await folderOf(recipe, resume);
     const context = new RunContext({ kernel: recipe.kernel, seed: recipe.content.seed, folder, resume });
     const warnings = [...recipe.warnings, ...skipped];
-    return await new RecipeRun({ recipe, context, folder, backend, warnings, reporters: [...reporters, ...recipe.reporters], signal }).run(artifact);
+    try {
+      return await new RecipeRun({ recipe, context, folder, backend, warnings, reporters: [...reporters, ...recipe.reporters], signal }).run(artifact);
+    } finally {
+      await release();
+    }
   } finally {
     artifact.model.dispose();
   }
@@ -61,12 +66,16 @@ function resumed(request: RunRequest): RunRequest {
   return request;
 }
 
-/** The run's folder with its recipe: a new one, or the one that goes on. */
-async function folderOf({ content: { output }, name, text }: Recipe, resume: boolean): Promise<string> {
-  if (!resume || output === undefined) return claimFolder({ output, name, recipe: text });
+/** The run's folder with its recipe, held: a new one, or the one that goes on. */
+async function folderOf({ content: { output }, name, text }: Recipe, resume: boolean): Promise<{ readonly folder: string; readonly release: () => Promise<void> }> {
+  if (!resume || output === undefined) {
+    const folder = claimFolder({ output, name, recipe: text });
+    return { folder, release: await holdFolder(folder) };
+  }
+  const release = await holdFolder(output);
   openFolder(output);
   await writeText(join(output, RECIPE_FILE), text);
-  return output;
+  return { folder: output, release };
 }
 
 interface RecipeRunOptions {
