@@ -25,10 +25,11 @@ export interface SaveAdapterOptions {
  */
 export async function saveAdapters(path: string, artifact: Artifact, options: SaveAdapterOptions = {}): Promise<void> {
   const { attachments } = artifact;
-  if (attachments.length <= 1) return saveOne(path, artifact, { ...options, attachment: attachments[0], head: headOf(artifact, options.head) });
+  const base = fingerprint(artifact);
+  if (attachments.length <= 1) return saveOne(path, artifact, { ...options, attachment: attachments[0], head: headOf(artifact, options.head), base });
   const folders = attachments.map((attachment, i): [string, FolderFile] => {
     const head = i === 0 ? headOf(artifact, options.head) : [];
-    return [`${i}-${attachment.method.id}`, (to) => saveOne(to, artifact, { ...options, attachment, head })];
+    return [`${i}-${attachment.method.id}`, (to) => saveOne(to, artifact, { ...options, attachment, head, base })];
   });
   refuseMixedFolders(path);
   return writeFolderAtomically(path, Object.fromEntries(folders), { replaceable: (name) => NUMBERED.test(name) });
@@ -51,10 +52,12 @@ function refuseMixedFolders(path: string): void {
 interface OneAdapter extends Omit<SaveAdapterOptions, "head"> {
   readonly attachment: Attachment | undefined;
   readonly head: readonly NamedArray[];
+  /** Its fingerprint. */
+  readonly base: string;
 }
 
-async function saveOne(path: string, artifact: Artifact, { attachment, head, layout = layoutsOf(attachment)[0], name = "default" }: OneAdapter): Promise<void> {
-  const record = recordOf(artifact, { layout, name, method: layout === "deft" ? attachment?.method : (attachment?.layouts?.[layout]?.method ?? attachment?.method), head });
+async function saveOne(path: string, artifact: Artifact, { attachment, head, base, layout = layoutsOf(attachment)[0], name = "default" }: OneAdapter): Promise<void> {
+  const record = recordOf(artifact, { layout, name, method: layout === "deft" ? attachment?.method : (attachment?.layouts?.[layout]?.method ?? attachment?.method), head, fingerprint: base });
   if (layout === "deft") {
     const tensors = attachment?.state() ?? [];
     const files: Record<string, FolderFile> = { [RECORD_FILE]: formatJson(finite(record), RECORD_FILE), [STATE_FILE]: (to) => writeSafetensors(to, tensors) };
@@ -84,15 +87,13 @@ function headOf({ model }: Artifact, more: readonly string[] = []): readonly Nam
   return names.size === 0 ? [] : [...model.exportParameters()].filter(({ name }) => names.has(name));
 }
 
-function recordOf({ model, source, attachments, metrics, task }: Artifact, { layout, name, method, head }: { layout: AdapterLayoutId; name: string; method: PeftMethod | undefined; head: readonly NamedArray[] }): AdapterRecord {
+function recordOf({ model, source, metrics, task }: Artifact, { method, head, ...written }: { layout: AdapterLayoutId; name: string; method: PeftMethod | undefined; head: readonly NamedArray[]; fingerprint: string }): AdapterRecord {
   const training = lastTraining(metrics);
   return {
     format: 1,
-    layout,
-    name,
+    ...written,
     method: method === undefined ? undefined : { id: method.id, options: method.options },
     base: source,
-    fingerprint: fingerprint({ model, attachments }),
     ...weightsOf(model),
     head: { kind: model.head, tensors: head.map((array) => array.name) },
     labels: training?.labels ?? [],
