@@ -28,6 +28,10 @@ describe("evaluate", () => {
     expect(Object.keys(again.metrics)).toEqual(["loss"]);
   });
 
+  it("refuses two meters of one id, whose reports would take each other's place", async () => {
+    await expect(evaluate({ model: known(), split: stubSplit("dev", rows), meters: [countingMeter(), countingMeter()] })).rejects.toMatchObject({ code: "evaluation.meters", message: "evaluate: each meter must have an id of its own, got count twice. Measure them in two evaluations." });
+  });
+
   it("leaves no tensor behind, even when it fails", async () => {
     const model = known();
     const before = memory();

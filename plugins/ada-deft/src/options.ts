@@ -1,4 +1,4 @@
-import { DeftError } from "@deft-js/core";
+import { DeftError, LEAST_EPSILON } from "@deft-js/core";
 import { z } from "zod";
 
 const skip = z
@@ -10,7 +10,7 @@ const skip = z
 export const gatesSchema = z.discriminatedUnion("strategy", [
   z.strictObject({
     strategy: z.literal("scalar").describe("g = θ"),
-    start: z.number().default(1).describe("the gates' value before training"),
+    start: z.number().min(-100).max(100).default(1).describe("the gates' value before training"),
     skip,
   }),
   z.strictObject({
@@ -39,7 +39,7 @@ export type SkippedBlock = GatesOptions["skip"][number];
 /** The schema of the loss term `gated-density`. */
 export const gatedDensitySchema = z.strictObject({
   weight: z.number().min(0).default(1).describe("w in task + w·gated density"),
-  epsilon: z.number().positive().default(1e-7).describe("ε of a²/(a²+ε)"),
+  epsilon: z.number().min(LEAST_EPSILON).default(1e-7).describe("ε of a²/(a²+ε)"),
   padding: z.enum(["exclude", "include"]).default("exclude").describe("whether padded positions count"),
   blockCost: z.number().min(0).default(0).describe("what a present block costs beside its density; with hard-concrete gates this is the L0 penalty"),
 });

@@ -70,6 +70,6 @@ describe("gradients by θ", () => {
 });
 
 it("refuses options outside the schema", () => {
-  for (const settings of [{}, { strategy: "softmax" }, { strategy: "sigmoid", start: 1 }, { strategy: "scalar", temperature: {} }, { strategy: "hard-concrete", low: 0 }, { strategy: "hard-concrete", high: 1 }])
+  for (const settings of [{}, { strategy: "softmax" }, { strategy: "sigmoid", start: 1 }, { strategy: "scalar", temperature: {} }, { strategy: "scalar", start: 1e39 }, { strategy: "hard-concrete", low: 0 }, { strategy: "hard-concrete", high: 1 }])
     expect(() => gates(settings as never), JSON.stringify(settings)).toThrow(expect.objectContaining({ code: "options.invalid" }));
 });

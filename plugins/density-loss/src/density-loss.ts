@@ -20,7 +20,7 @@ export function densityLoss(settings: DensityLossSettings = {}): LossTerm {
 class DensityObserver implements ActivationObserver {
   readonly #options: DensityLossOptions;
   readonly #densities: LayerDensities;
-  readonly #known: string[] = [];
+  readonly #known: { readonly path: string; readonly layer: number }[] = [];
   readonly #chosen: { readonly encoder: ops.Tensor[]; readonly decoder: ops.Tensor[] } = { encoder: [], decoder: [] };
 
   constructor(options: DensityLossOptions, { progress, late }: { readonly progress: Progress; readonly late: boolean }) {
@@ -30,7 +30,7 @@ class DensityObserver implements ActivationObserver {
   }
 
   observe(activation: TappedActivation): readonly ops.Tensor[] {
-    this.#known.push(activation.path);
+    this.#known.push({ path: activation.path, layer: activation.layer });
     if (!isChosen(activation, this.#options.layers)) return [];
     const { perExample, kept } = this.#densities.of(activation);
     this.#chosen[activation.stack].push(perExample);
@@ -40,8 +40,9 @@ class DensityObserver implements ActivationObserver {
   loss(): readonly ops.Summand[] {
     const { layers, encoderWeight, decoderWeight } = this.#options;
     const { encoder, decoder } = this.#chosen;
-    if (encoder.length + decoder.length === 0)
-      throw new DeftError("density.layers", `density: layers must choose a tapped activation, got ${JSON.stringify(layers ?? "all")}. Known: ${this.#known.join(", ") || "none"}.`);
+    const unknown = Array.isArray(layers) ? layers.filter((number) => this.#known.every(({ layer }) => layer !== number)) : [];
+    if (encoder.length + decoder.length === 0 || unknown.length > 0)
+      throw new DeftError("density.layers", `density: layers must choose tapped activations, got ${JSON.stringify(unknown.length > 0 ? unknown : (layers ?? "all"))}. Known: ${this.#known.map(({ path }) => path).join(", ") || "none"}.`);
     return [...stackMean(encoder, encoderWeight), ...stackMean(decoder, decoderWeight)];
   }
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { DeftError, type ForwardResult, type Gated, type Meter, type TappedActivation } from "@deft-js/core";
+import { DeftError, mlpBlocks, type ForwardResult, type Gated, type Meter, type Model, type TappedActivation } from "@deft-js/core";
 import { densityCounts, type DensityCounts } from "./density-counts.ts";
 
 /** The schema of the density meter's options. */
@@ -57,6 +57,7 @@ export class DensityMeter implements Meter {
   readonly #thresholds: readonly number[];
   readonly #gated: Gated;
   readonly #layers = new Map<string, LayerSums>();
+  #examples = 0;
   /** An evaluation runs: it asks for the activations, so that a pass without any has no MLP that runs. */
   #inEvaluation = false;
 
@@ -65,8 +66,10 @@ export class DensityMeter implements Meter {
     this.#gated = gated;
   }
 
-  begin(): () => void {
+  /** Lays down the model's layers, so that one whose block is skipped counts: nothing in it is active. */
+  begin(model: Pick<Model, "sites">): () => void {
     this.#inEvaluation = true;
+    for (const { activation: { path }, stack, layer } of mlpBlocks(model)) this.#sums({ path, stack, layer });
     return () => {
       this.#inEvaluation = false;
     };
@@ -75,15 +78,16 @@ export class DensityMeter implements Meter {
   /** Throws `density.taps` when the forward pass carries no activations, except in an evaluation of a model all of whose MLPs are skipped. */
   add(forward: ForwardResult): void {
     if (forward.activations.length === 0 && !this.#inEvaluation) throw new DeftError("density.taps", "density meter: the forward pass must carry activations, got none. Ask for them with `taps: { activations: true }`.");
+    this.#examples += (forward.activations[0]?.value ?? forward.logits).shape[0] ?? 0;
     for (const activation of forward.activations) accumulate(this.#sums(activation), densityCounts(activation, { thresholds: [0, ...this.#thresholds], gated: this.#gated }));
   }
 
   report(): DensityReport {
     const sums = [...this.#layers.values()];
     const layers = sums.map((layer) => ({ ...layer.activation, ...this.#shares(layer) }));
-    const firsts = (["encoder", "decoder"] as const).flatMap((stack) => sums.find(({ activation }) => activation.stack === stack) ?? []);
+    const firsts = (["encoder", "decoder"] as const).flatMap((stack) => sums.find(({ activation, examples }) => activation.stack === stack && examples > 0) ?? []);
     return {
-      examples: sums[0]?.examples ?? 0,
+      examples: this.#examples,
       layers,
       encoder: meanOf(layers.filter(({ stack }) => stack === "encoder")),
       decoder: meanOf(layers.filter(({ stack }) => stack === "decoder")),
@@ -93,9 +97,10 @@ export class DensityMeter implements Meter {
 
   reset(): void {
     this.#layers.clear();
+    this.#examples = 0;
   }
 
-  #sums({ path, stack, layer }: TappedActivation): LayerSums {
+  #sums({ path, stack, layer }: Pick<TappedActivation, "path" | "stack" | "layer">): LayerSums {
     let sums = this.#layers.get(path);
     const width = this.#thresholds.length + 1;
     if (sums === undefined) this.#layers.set(path, (sums = { activation: { stack, layer, path }, real: new Float64Array(width), all: new Float64Array(width), examples: 0, realExamples: 0, positions: 0, padded: 0 }));

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { isPattern, patternSource, validOptions } from "@deft-js/core";
+import { isPattern, LEAST_EPSILON, patternSource, validOptions } from "@deft-js/core";
 import { scheduleSchema } from "./schedule.ts";
 
 const nonNegative = z.number().min(0);
@@ -7,7 +7,7 @@ const nonNegative = z.number().min(0);
 /** The schema of the density loss's options; unknown keys are refused. */
 export const densityLossSchema = z.strictObject({
   weight: scheduleSchema(nonNegative).default(1).describe("w in task + w·density; a number or a schedule"),
-  epsilon: scheduleSchema(z.number().positive()).default(1e-7).describe("ε of a²/(a²+ε); a number or a schedule"),
+  epsilon: scheduleSchema(z.number().min(LEAST_EPSILON)).default(1e-7).describe("ε of a²/(a²+ε); a number or a schedule"),
   padding: z.enum(["exclude", "include"]).default("exclude").describe("whether padded positions count; include reproduces the paper's code"),
   labels: z.enum(["exclude", "include"]).optional().describe("whether decoder positions whose label is −100 count; as `padding` when left out"),
   gated: z.enum(["gate", "product"]).default("gate").describe("of a gated MLP f(x·W₀)⊙(x·W₁): the gate's activation, as the paper's code, or the product that the down-projection reads"),

@@ -55,6 +55,7 @@ describe("density loss, reckoned by hand", () => {
   it("chooses layers by number or path", () => {
     expect(lossOf([ONE, TWO], { epsilon: 1, layers: [1] })).toBeCloseTo(0.25, 6);
     expect(lossOf([ONE, TWO, DECODER], { epsilon: 1, layers: /^decoder/ })).toBeCloseTo(0.4, 6);
+    expect(() => lossOf([ONE, TWO], { layers: [0, 7] })).toThrow(expect.objectContaining({ code: "density.layers", message: expect.stringContaining("got [7].") as string }));
     expect(() => lossOf([ONE, TWO], { layers: [7] })).toThrow(expect.objectContaining({ code: "density.layers", message: expect.stringContaining("Known: encoder.layer.0.act, encoder.layer.1.act.") as string }));
   });
 
@@ -74,7 +75,7 @@ describe("density loss, reckoned by hand", () => {
   });
 
   it("refuses options outside its schema", () => {
-    const refused = [{ weight: -1 }, { epsilon: 0 }, { epsilon: { kind: "geometric", from: 0, to: 1 } }, { weight: { kind: "linear", from: 0, to: 1, start: 1, end: 0.5 } }, { padding: "maybe" }, { labels: "some" }, { gated: "both" }, { layers: [] }, { layers: "(" }, { weights: 1 }, { weight: { kind: "step", from: 0, to: 1 } }];
+    const refused = [{ weight: -1 }, { epsilon: 0 }, { epsilon: 1e-19 }, { epsilon: { kind: "geometric", from: 0, to: 1 } }, { weight: { kind: "linear", from: 0, to: 1, start: 1, end: 0.5 } }, { padding: "maybe" }, { labels: "some" }, { gated: "both" }, { layers: [] }, { layers: "(" }, { weights: 1 }, { weight: { kind: "step", from: 0, to: 1 } }];
     for (const settings of refused) expect(() => densityLoss(settings as never), JSON.stringify(settings)).toThrow(expect.objectContaining({ code: "options.invalid" }));
   });
 

@@ -1,4 +1,5 @@
 import { ops, type ForwardResult } from "@deft-js/core";
+import { toyBatch, toyModel } from "@deft-js/testkit";
 import { describe, expect, it } from "vitest";
 import { densityMeter, type DensityReport } from "../src/index.ts";
 import { forwardOf, type Layer } from "./forward.ts";
@@ -55,12 +56,25 @@ describe("density meter, reckoned by hand", () => {
     expect(meter.report().examples).toBe(0);
   });
 
-  it("reports no layer in an evaluation of a model that skips every MLP", () => {
+  it("counts a layer whose block is skipped as one in which nothing is active, in an evaluation", async () => {
+    const model = await toyModel();
     const meter = densityMeter();
-    const end = meter.begin();
-    meter.add({ activations: [] } as unknown as ForwardResult);
-    end();
-    expect(meter.report()).toMatchObject({ layers: [], encoder: null, decoder: null });
+    const measure = (): DensityReport => {
+      meter.reset();
+      const end = meter.begin(model);
+      ops.scope(() => meter.add(model.forward(toyBatch(), meter.taps)));
+      end();
+      return meter.report();
+    };
+    const before = measure();
+    const [first, ...others] = model.sites("mlp");
+    first!.wrap((x) => ops.scale(x, 0));
+    const { layers, encoder, examples } = measure();
+    expect(layers.map(({ exact }) => exact)).toEqual([0, ...before.layers.slice(1).map(() => expect.any(Number) as number)]);
+    expect(encoder!.exact).toBeCloseTo(layers.reduce((sum, { exact }) => sum + exact, 0) / layers.length, 6);
+    for (const site of others) site.wrap((x) => ops.scale(x, 0));
+    expect(measure()).toMatchObject({ examples, encoder: { exact: 0 }, padding: { positions: 0, padded: 0 } });
+    expect(examples).toBe(before.examples);
     expect(() => meter.add({ activations: [] } as unknown as ForwardResult)).toThrow(expect.objectContaining({ code: "density.taps" }));
   });
 

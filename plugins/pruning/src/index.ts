@@ -1,4 +1,4 @@
-export { columnNorms, examples, unpadded, type Calibration } from "./calibration.ts";
+export { columnNorms, examples, unpadded, type Calibration, type LabelsOf } from "./calibration.ts";
 export { masked, MaskedWeight, packMask } from "./masked-weight.ts";
 export { pruneOptions, pruneSchema, type PruneOptions, type PruneSettings } from "./options.ts";
 export { pruningPlugin, pruningPlugin as default } from "./plugin.ts";

@@ -1,12 +1,13 @@
 import { DeftError } from "@deft-js/core";
 import { z } from "zod";
+import { parsePattern } from "./selection.ts";
 
 /** Linear layers inside the stacks' layers: heads, poolers and tied output embeddings stay whole. */
 export const DEFAULT_TARGET = String.raw`\.(?:layer|layers|block)\.\d+\.`;
 
 const how = {
   sparsity: z.number().gt(0).lt(1).optional().describe("share of the weights that is removed; 0.5 when neither it nor a pattern is given"),
-  pattern: z.string().regex(/^\d+:\d+$/, "must be n:m").optional().describe("n:m: of every m neighbours in a row n stay"),
+  pattern: z.string().refine(isGroups, "must be n:m with 0 < n < m ≤ 64").optional().describe("n:m: of every m neighbours in a row n stay"),
   target: z.string().refine(isPattern, "must be a regular expression").default(DEFAULT_TARGET).describe("regular expression over the paths of linear layers"),
 };
 
@@ -15,7 +16,7 @@ const calibration = z.strictObject({
   samples: z.int().min(1).default(128).describe("examples that are run"),
 });
 
-export const magnitudeSchema = z.strictObject({ ...how, scope: z.enum(["matrix", "row"]).default("matrix").describe("what the weights are compared in: the whole matrix, or each output's row") });
+export const magnitudeSchema = z.strictObject({ ...how, scope: z.enum(["matrix", "row"]).optional().describe("what the weights are compared in: the whole matrix (when left out), or each output's row") });
 
 export const wandaSchema = z.strictObject({
   ...how,
@@ -28,6 +29,7 @@ export const pruneSchema = z
   .strictObject({ magnitude: magnitudeSchema.optional(), wanda: wandaSchema.optional() })
   .refine(({ magnitude, wanda }) => (magnitude === undefined) !== (wanda === undefined), "must name magnitude or wanda, one of them")
   .refine((options) => [options.magnitude, options.wanda].every((method) => method?.sparsity === undefined || method.pattern === undefined), "sparsity and pattern exclude each other")
+  .refine(({ magnitude }) => magnitude?.scope === undefined || magnitude.pattern === undefined, "scope goes with a sparsity, not with a pattern")
   .refine(({ wanda }) => wanda?.variant !== true || wanda.pattern === undefined, "variant takes a sparsity, not a pattern");
 
 /** Options as a caller gives them. */
@@ -48,6 +50,15 @@ export function pruneOptions(settings: PruneSettings): PruneOptions {
   if (result.success) return result.data;
   const issues = result.error.issues.map((issue) => `${issue.path.join(".") || "options"}: ${issue.message}`).join("; ");
   throw new DeftError("options.invalid", `prune: options must fit the schema, got ${issues}. Correct them.`);
+}
+
+function isGroups(pattern: string): boolean {
+  try {
+    parsePattern(pattern);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isPattern(source: string): boolean {

@@ -80,7 +80,7 @@ function prune(model: Prunable, { path, weight }: Site<"linear">, select: (score
 
 const shareIn = ({ sparsity = SPARSITY }: Amount): number => sparsity;
 
-function byMagnitude(scores: Scores, options: Amount & { readonly scope: "matrix" | "row" }): Removed {
+function byMagnitude(scores: Scores, options: Amount & { readonly scope?: "matrix" | "row" | undefined }): Removed {
   if (options.pattern !== undefined) return smallestOfGroups(scores, parsePattern(options.pattern));
   return options.scope === "row" ? smallestOfRows(scores, shareIn(options)) : smallestOfMatrix(scores, shareIn(options));
 }

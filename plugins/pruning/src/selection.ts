@@ -83,7 +83,7 @@ function inOrder(values: Float32Array, start: number, length: number): Uint32Arr
 
 /** `2:4` as numbers. Throws `options.invalid` unless 0 < n < m ≤ 64. */
 export function parsePattern(pattern: string): { readonly keep: number; readonly of: number } {
-  const [keep = 0, of = 0] = pattern.split(":").map(Number);
+  const [keep = 0, of = 0] = /^\d+:\d+$/.test(pattern) ? pattern.split(":").map(Number) : [];
   if (!(Number.isInteger(keep) && Number.isInteger(of) && keep > 0 && keep < of && of <= 64))
     throw new DeftError("options.invalid", `prune: a pattern must be n:m with 0 < n < m ≤ 64, got ${pattern}. Use e.g. 2:4.`);
   return { keep, of };

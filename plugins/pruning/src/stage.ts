@@ -1,4 +1,4 @@
-import { DeftError, defineStage, TASK, withMetrics, type Artifact, type HostBatch, type Stage, type StageContext, type Task } from "@deft-js/core";
+import { DeftError, defineStage, formOf, TASK, withMetrics, type Artifact, type HostBatch, type Stage, type StageContext, type Task } from "@deft-js/core";
 import { examples, unpadded } from "./calibration.ts";
 import { pruneOptions, type PruneSettings } from "./options.ts";
 import { pruneModel } from "./prune.ts";
@@ -29,7 +29,9 @@ async function rowsOf(artifact: Artifact, context: StageContext, { task, samples
   const rng = context.rng.fork("prune");
   const { train } = await made.open({ tokenizer: artifact.tokenizer, rng: rng.fork("task") });
   const rows: HostBatch[] = [];
-  for (const row of unpadded(train.batches({ batchSize: 1, order: rng.fork("order"), bucket: false }))) {
+  const { model } = artifact;
+  const labelsOf = model.head === "language-model" && formOf(model) === "pairs" ? "target" : "positions";
+  for (const row of unpadded(train.batches({ batchSize: 1, order: rng.fork("order"), bucket: false, form: formOf(model) }), labelsOf)) {
     rows.push(row);
     if (rows.length === samples) break;
   }

@@ -7,7 +7,7 @@ import { columnNorms, examples, masked, packMask, pruneModel, pruneOptions, unpa
 const BATCH: HostBatch = {
   size: 2, seq: 4, inputIds: Int32Array.of(1, 4, 2, 0, 3, 5, 6, 2), attentionMask: Float32Array.of(1, 1, 1, 0, 1, 1, 1, 1), labels: Int32Array.of(1, 0),
 };
-const rows = [...unpadded([BATCH])];
+const rows = [...unpadded([BATCH], "positions")];
 
 const matrix = (model: Model, path: string): Float32Array => ops.scope(() => ops.read(model.sites("linear").find((site) => site.path === path)!.weight!.dense()));
 const pruned = async (settings: PruneSettings) => {
@@ -16,6 +16,13 @@ const pruned = async (settings: PruneSettings) => {
   const report = await pruneModel(model, pruneOptions(settings), examples(model, rows));
   return { model, before, report };
 };
+
+it("refuses patterns and what does not go with them before anything runs, and a calibration without examples", async () => {
+  for (const settings of [{ magnitude: { pattern: "4:2" } }, { wanda: { pattern: "0:4" } }, { magnitude: { pattern: "2:2" } }, { magnitude: { pattern: "2:4", scope: "row" as const } }])
+    expect(() => pruneOptions(settings), JSON.stringify(settings)).toThrow(expect.objectContaining({ code: "options.invalid" }));
+  const model = await toyModel();
+  await expect(pruneModel(model, pruneOptions({ wanda: {} }), examples(model, []))).rejects.toMatchObject({ code: "prune.calibration" });
+});
 
 describe("calibration", () => {
   it("runs each example by itself and without its padding", () => {
@@ -26,9 +33,11 @@ describe("calibration", () => {
 
   it("cuts labels with the positions that they belong to, and a target's at its end", () => {
     const causal: HostBatch = { ...BATCH, labels: Int32Array.of(7, 8, 9, -100, 1, 2, 3, 4), labelSeq: 4 };
-    expect([...unpadded([causal])].map(({ labels }) => [...labels!])).toEqual([[7, 8, 9], [1, 2, 3, 4]]);
+    expect([...unpadded([causal], "positions")].map(({ labels }) => [...labels!])).toEqual([[7, 8, 9], [1, 2, 3, 4]]);
     const seq2seq: HostBatch = { ...BATCH, labels: Int32Array.of(7, -100, -100, -100, 2, 3), labelSeq: 3 };
-    expect([...unpadded([seq2seq])].map(({ labels }) => [...labels!])).toEqual([[7], [-100, 2, 3]]);
+    expect([...unpadded([seq2seq], "target")].map(({ labels }) => [...labels!])).toEqual([[7], [-100, 2, 3]]);
+    const asLong: HostBatch = { ...BATCH, labels: Int32Array.of(7, 8, 9, 1, 2, 3, -100, -100), labelSeq: 4 }; // a target may be as long as the input
+    expect([...unpadded([asLong], "target")].map(({ labels }) => [...labels!])).toEqual([[7, 8, 9, 1], [2, 3]]);
   });
 
   it("sums squares over positions and takes the mean over examples", async () => {

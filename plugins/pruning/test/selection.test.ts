@@ -59,7 +59,7 @@ describe("selection", () => {
   });
 
   it("refuses patterns that remove nothing or everything", () => {
-    for (const pattern of ["4:4", "0:4", "4:2", "2:65"]) expect(() => parsePattern(pattern)).toThrow(/n:m/);
+    for (const pattern of ["2:4:8", "a:4", "4:4", "0:4", "4:2", "2:65"]) expect(() => parsePattern(pattern)).toThrow(/n:m/);
   });
 });
 

@@ -99,7 +99,7 @@ export function largestWinning(shareAt: (density: number) => number): number {
 /** Whether the back-end leaves anything out at all. */
 export function skips(weight: ops.Tensor, product: SkippingProduct): boolean {
   let skipped = false;
-  ops.scope(() => product.skipping(product.inputs(new ops.Rng(0), { rows: 1, weight }, 0), weight, (decision) => (skipped = decision.skipped)));
+  ops.scope(() => void product.skipping(product.inputs(new ops.Rng(0), { rows: 1, weight }, 0), weight, (decision) => (skipped = decision.skipped)));
   return skipped;
 }
 

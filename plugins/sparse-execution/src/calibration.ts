@@ -14,7 +14,7 @@ export interface CalibrationPass {
 
 /** Runs the model over the first batches with hooks on. @returns how many there were. Throws `execution.calibration` when there are none. */
 export function calibrate({ who, model, batches, context, hooks, onBatch }: CalibrationPass): number {
-  if (context.calibration === undefined) throw new DeftError("execution.calibration", `${who}: needs calibration batches, got none. Give a task or texts to calibrate on, or use top-k.`);
+  if (context.calibration === undefined) throw new DeftError("execution.calibration", `${who}: needs calibration batches, got none. Run it where there is data to calibrate on (evaluate, deft bench --task), or use top-k.`);
   const undos = hooks();
   let passes = 0;
   try {
@@ -34,16 +34,22 @@ export function calibrate({ who, model, batches, context, hooks, onBatch }: Cali
 /** Magnitudes of a layer that are kept for its quantile, at most. */
 const SAMPLES = 1 << 18;
 
-/** |values| of one layer, gathered up to a number. */
+/** |values| of one layer, of each batch as many as its share of the room, drawn at random. */
 export class Magnitudes {
   readonly #parts: Float32Array[] = [];
+  readonly #most: number;
+  readonly #rng = new ops.Rng(0);
   #count = 0;
 
+  constructor(batches: number) {
+    this.#most = Math.ceil(SAMPLES / batches);
+  }
+
   add(x: ops.Tensor): void {
-    if (this.#count >= SAMPLES) return;
     const values = ops.read(x);
-    this.#parts.push(values);
-    this.#count += values.length;
+    const size = Math.min(values.length, this.#most);
+    this.#parts.push(size === values.length ? values : Float32Array.from({ length: size }, () => values[this.#rng.integer(values.length)] as number));
+    this.#count += size;
   }
 
   /** The magnitude below or at which the share q lies. */
@@ -51,7 +57,10 @@ export class Magnitudes {
     const all = new Float32Array(this.#count);
     let at = 0;
     for (const part of this.#parts) for (const value of part) all[at++] = Math.abs(value);
-    return quantileOf(all.sort(), q);
+    const value = quantileOf(all.sort(), q);
+    const above = all.find((next) => next > value);
+    // halfway to the next one: by another kernel the value itself may come out on the other side
+    return value === 0 || above === undefined ? value : value + (above - value) / 2;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Execution, ExecutionContext, MlpBlock, Model, ops } from "@deft-js/core";
+import { DeftError, type Execution, type ExecutionContext, type MlpBlock, type Model, type ops } from "@deft-js/core";
 import { calibrate, Magnitudes } from "./calibration.ts";
 import { checked, gateThresholdSchema, thresholdSchema, topKSchema, type GateThresholdOptions, type ThresholdOptions, type TopKOptions } from "./options.ts";
 import { chosenBlocks, installSkipping } from "./skipping.ts";
@@ -34,7 +34,8 @@ export function gateThresholdExecution(options: GateThresholdOptions = {}): Exec
     options: chosen,
     exact: false,
     install: (model, context) => {
-      const blocks = chosenBlocks(model, chosen.layers, "gated");
+      const blocks = chosenBlocks(model, chosen.layers).filter(({ gate }) => gate !== undefined);
+      if (blocks.length === 0) throw new DeftError("execution.sites", "gate-threshold: the MLP blocks must be gated, f(x·W₀)⊙(x·W₁), got none that is. Use threshold.");
       const thresholds = layerThresholds("gate-threshold", { ...chosen, model, blocks, context, watch: ({ activation }, add) => activation.wrap((x, base) => seen(base(x), add), "post") });
       const gateThreshold = (block: MlpBlock): number => thresholds.get(block.down.path) ?? 0;
       return Promise.resolve(installSkipping(model, chosen, { of: () => ({}), gateThreshold, describe: (block) => ({ threshold: gateThreshold(block) }) }));
@@ -66,7 +67,7 @@ interface Thresholds {
 
 /** By path of the down-projection: the (1 − density) quantile of the magnitudes that flow there. Throws `execution.calibration`. */
 function layerThresholds(who: string, { model, blocks, density, batches, context, watch }: Thresholds): ReadonlyMap<string, number> {
-  const gathered = new Map(blocks.map((block) => [block, new Magnitudes()]));
+  const gathered = new Map(blocks.map((block) => [block, new Magnitudes(batches)]));
   calibrate({ who, model, batches, context, hooks: () => [...gathered].map(([block, magnitudes]) => watch(block, (values) => magnitudes.add(values))) });
   return new Map([...gathered].map(([{ down }, magnitudes]) => [down.path, magnitudes.quantile(1 - density)]));
 }

@@ -52,7 +52,7 @@ class Growing {
  * belongs to the layer's largest magnitudes, as many as `density` says.
  */
 export function observe(model: Model, blocks: readonly MlpBlock[], { density, batches, tokens }: PredictorSettings, context: ExecutionContext): ReadonlyMap<MlpBlock, Seen> {
-  const gathered = new Map(blocks.map((block) => [block, { magnitudes: new Magnitudes(), training: new Growing(tokens), held: new Growing(tokens) }]));
+  const gathered = new Map(blocks.map((block) => [block, { magnitudes: new Magnitudes(batches), training: new Growing(tokens), held: new Growing(tokens) }]));
   let batch = 0;
   const hooks = (): (() => void)[] =>
     [...gathered].flatMap(([{ mlp, activation }, to]) => {

@@ -1,5 +1,5 @@
 import { ops, type Execution, type InstalledExecution, type MlpBlock } from "@deft-js/core";
-import { observe } from "./observe.ts";
+import { observe, type Seen } from "./observe.ts";
 import { checked, predictorSchema, type PredictorOptions } from "./options.ts";
 import { Predictor, type PredictorQuality } from "./predictor.ts";
 import type { Selection } from "./selecting.ts";
@@ -18,10 +18,12 @@ interface Trained {
 export function predictorExecution(options: PredictorOptions = {}): Execution {
   const chosen = checked("predictor", predictorSchema, options);
   const install: Execution["install"] = (model, context) => {
-    const blocks = chosenBlocks(model, chosen.layers);
-    const seen = observe(model, blocks, chosen, context);
+    const seen = observe(model, chosenBlocks(model, chosen.layers), chosen, context);
+    const blocks = [...seen].flatMap(([block, { training }]) => (training.tokens === 0 ? [] : [block])); // the others are passed over
     const trained = new Map<string, Trained>();
-    for (const [{ mlp, down }, { training, held, threshold }] of seen) {
+    for (const block of blocks) {
+      const { mlp, down } = block;
+      const { training, held, threshold } = seen.get(block) as Seen;
       const settings = { ...chosen, path: mlp.path, rng: context.rng.fork(mlp.path) };
       const predictor = new Predictor(settings, training);
       predictor.train(settings, training);

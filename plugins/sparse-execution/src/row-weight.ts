@@ -36,7 +36,12 @@ export function holdByRows(model: Model, { path, weight }: Site<"linear">): (() 
   const { path: name } = weight.variable;
   const rows = new RowWeight(turned(name, weight.variable));
   model.replaceWeight(path, rows);
-  return () => model.replaceWeight(path, new DenseWeight(turned(name, rows.variable)));
+  let holds = true;
+  return () => {
+    if (!holds) return;
+    holds = false;
+    model.replaceWeight(path, new DenseWeight(turned(name, rows.variable)));
+  };
 }
 
 function turned(name: string, { value }: ops.Variable): ops.Variable {

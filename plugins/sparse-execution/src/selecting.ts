@@ -85,7 +85,8 @@ export function gateSelections(blocks: readonly MlpBlock[], thresholdOf: (block:
     if (block.gate === undefined) return [];
     const threshold = thresholdOf(block);
     let gate: ops.Tensor | undefined;
-    undos.push(block.activation.wrap((x, base) => (gate = base(x)), "post"));
+    // what is attached to the linear branch adds to what was left out: the gate is 0 there all the same
+    undos.push(block.activation.wrap((x, base, { training }) => (gate = training ? base(x) : ops.skipSmall(base(x), { threshold })), "post"));
     const selection: Selection = () => {
       const select = gate;
       gate = undefined; // of this pass alone

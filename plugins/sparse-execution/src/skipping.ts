@@ -52,12 +52,12 @@ function installInputs(model: Model, blocks: readonly MlpBlock[], { upBreakEven 
   return { ...selecting, undo: () => [selecting.undo, gated.undo].forEach((off) => off()) };
 }
 
-/** The MLP blocks whose down-projections match; of them those with a gate, where that is asked for. Throws `execution.sites`. */
-export function chosenBlocks(model: Model, layers: string | undefined, kind: "all" | "gated" = "all"): readonly MlpBlock[] {
-  const all = mlpBlocks(model).filter(({ gate }) => kind === "all" || gate !== undefined);
+/** The MLP blocks whose down-projections match. Throws `execution.sites`. */
+export function chosenBlocks(model: Model, layers: string | undefined): readonly MlpBlock[] {
+  const all = mlpBlocks(model);
   const chosen = all.filter(({ down }) => layers === undefined || down.path.search(new RegExp(layers)) >= 0);
   if (chosen.length > 0) return chosen;
-  throw new DeftError("execution.sites", `sparse execution: ${layers === undefined ? `the model must have ${kind === "all" ? "" : "gated "}MLP blocks` : `/${layers}/ must match a down-projection`}, got none. Known: ${all.map(({ down }) => down.path).join(", ") || "none"}.`);
+  throw new DeftError("execution.sites", `sparse execution: ${layers === undefined ? `the model must have MLP blocks` : `/${layers}/ must match a down-projection`}, got none. Known: ${all.map(({ down }) => down.path).join(", ") || "none"}. Correct the pattern, or run it densely.`);
 }
 
 interface Product {

@@ -1,4 +1,4 @@
-import { batchTensors, generate, mlpBlocks, ops, type Model } from "@deft-js/core";
+import { batchTensors, generate, mlpBlocks, ops, type HostBatch, type Model } from "@deft-js/core";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { gateThresholdExecution, sparseExecution, type RowWeight } from "../src/index.ts";
 import { ALWAYS, BACKENDS, batches, bert, difference, NEVER, start, t5 } from "./models.ts";
@@ -48,6 +48,7 @@ describe.each(BACKENDS)("gated MLPs on %s", (backend) => {
     logits(model);
     expect(ops.memory().tensors).toBe(during);
     installed.uninstall();
+    installed.uninstall();
     expect(ops.memory().tensors).toBe(before);
     expect(mlpBlocks(model).map(({ up }) => up.weight?.format)).toEqual(["dense", "dense"]);
   });
@@ -67,6 +68,33 @@ describe.each(BACKENDS)("gated MLPs on %s", (backend) => {
     const small = [...seen.gate!].map((gate) => Math.abs(gate) <= threshold);
     expect([...seen.product!].map((value) => value === 0)).toEqual(small);
     expect(small.filter((is) => !is).length / small.length).toBeCloseTo(0.25, 1);
+  });
+
+  test("what is attached to the linear branch comes through a gate at most the threshold no more than the branch does", async () => {
+    const model = await gatedModel();
+    for (const { up } of mlpBlocks(model)) up.wrap((x, base) => ops.add(base(x), ops.scalar(0.5)));
+    await gateThresholdExecution({ ...options, density: 0.25 }).install(model, context);
+    let product: Float32Array = new Float32Array();
+    mlpBlocks(model)[0]!.down.wrap((x, base) => { product = ops.read(x); return base(x); }, "post");
+    logits(model);
+    expect(product.filter((value) => value === 0).length / product.length).toBeCloseTo(0.75, 1);
+  });
+
+  test("thresholds are of all batches, and lie between the values that were seen", async () => {
+    const model = await gatedModel();
+    const many = batches.map((batch): HostBatch => ({ ...batch, size: 400, seq: 32, inputIds: Int32Array.from({ length: 12_800 }, (_, i) => batch.inputIds[i % 32]!), attentionMask: new Float32Array(12_800).fill(1), labels: new Int32Array(1200).fill(1) }));
+    const thresholdOf = async (count: number): Promise<number> => {
+      const installed = await gateThresholdExecution({ ...options, density: 0.25, batches: count }).install(model, { rng: new ops.Rng(1), calibration: () => many });
+      const [{ threshold } = { threshold: 0 }] = installed.report()["layers"] as { threshold: number }[];
+      installed.uninstall();
+      return threshold;
+    };
+    const found = [await thresholdOf(1), await thresholdOf(2), await thresholdOf(3)];
+    expect(new Set(found).size).toBe(3);
+    const gates = new Set<number>();
+    mlpBlocks(model)[0]!.activation.wrap((x, base) => { const y = base(x); for (const value of ops.read(y)) gates.add(Math.abs(value)); return y; }, "post");
+    for (const host of many) ops.scope(() => void model.forward(batchTensors(host)));
+    expect(found.filter((threshold) => gates.has(threshold))).toEqual([]);
   });
 
   test("the value of a threshold does not depend on which way is taken", async () => {
@@ -117,7 +145,10 @@ describe.skipIf(BACKENDS.length < 2)("what is skipped", () => {
 
   test("measured break-even points of the linear branch are reported", async () => {
     const model = await gatedModel();
+    const before = ops.memory().tensors;
     const installed = await sparseExecution().install(model, context);
+    installed.uninstall();
+    expect(ops.memory().tensors).toBe(before);
     const points = (installed.report()["upBreakEven"] as Record<string, { rows: number; density: number }[]>)["16x32"];
     expect(points?.map(({ rows }) => rows)).toEqual([1, 8, 32, 128, 512]);
     expect(points?.every(({ density }) => density >= 0 && density <= 0.95)).toBe(true);
@@ -129,6 +160,6 @@ test("a model without gates and missing calibration are named", async () => {
   const model = await bert();
   models.push(model);
   const failing = (options: object, given = context): Promise<unknown> => Promise.resolve().then(() => gateThresholdExecution(options).install(model, given));
-  await expect(failing({})).rejects.toMatchObject({ code: "execution.sites", message: expect.stringContaining("gated") as string });
+  await expect(failing({})).rejects.toMatchObject({ code: "execution.sites", message: "gate-threshold: the MLP blocks must be gated, f(x·W₀)⊙(x·W₁), got none that is. Use threshold."  });
   await expect(Promise.resolve().then(async () => gateThresholdExecution().install(await gatedModel(), { rng: context.rng }))).rejects.toMatchObject({ code: "execution.calibration" });
 });

@@ -87,6 +87,19 @@ describe.each(BACKENDS)("predictors on %s", (backend) => {
     expect(difference(outputs[0]!, outputs[1]!)).toBeLessThan(1e-5);
   });
 
+  test("a block that no token reaches is passed over", async () => {
+    const model = await kept(bert());
+    const [block] = mlpBlocks(model);
+    const undo = block!.mlp.wrap((x) => ops.scale(x, 0)); // as a plan skips it
+    const before = logits(model);
+    const installed = await predictorExecution(options).install(model, context());
+    expect(installed.report()["layers"]).toMatchObject([{ path: block!.down.path }]);
+    expect((installed.report()["layers"] as { predictor?: unknown }[])[0]!.predictor).toBeUndefined();
+    expect(logits(model)).toEqual(before);
+    installed.uninstall();
+    undo();
+  });
+
   test("what is attached to the up-projection does not wake what is predicted inactive", async () => {
     const model = await kept(bert());
     await predictorExecution(options).install(model, context());

@@ -8,6 +8,7 @@ import { batchTensors } from "./batch-tensors.ts";
 import { breathe } from "./breathe.ts";
 import { formOf, generateRows } from "./generated.ts";
 import { unionTaps } from "./objective.ts";
+import { checkMeters } from "./options.ts";
 import { countedLabels, PredictionRows } from "./predictions.ts";
 
 /** Options of `predict`. */
@@ -54,7 +55,7 @@ export async function predict({ model, split, batchSize }: PredictOptions): Prom
  * Metrics and meter reports over a split in evaluation mode, no tape. `metrics.loss` is the model's loss, the mean over examples
  * (over counted tokens for language models), unless the task's metrics have one of that name. Where the split's rows are answered with
  * texts, its metrics are of what is generated; loss and meters are of the teacher-forced pass, as in the reference.
- * @throws DeftError `evaluation.nonfinite`, `evaluation.empty`, `evaluation.labels` when the head does not fit the classes,
+ * @throws DeftError `evaluation.nonfinite`, `evaluation.empty`, `evaluation.meters` for two of one id, `evaluation.labels` when the head does not fit the classes,
  * `evaluation.metrics` when metrics of logits are asked of a `language-model` head, whose predictions are generated texts
  */
 export async function evaluate(options: EvaluateOptions): Promise<EvaluationCompleted> {
@@ -63,6 +64,7 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationComp
   const metrics = generation === undefined ? options.metrics : undefined;
   if (metrics !== undefined && model.head === "language-model")
     throw new DeftError("evaluation.metrics", "evaluate: metrics must be of a classification or masked-language-model head, got language-model. Leave metrics out and read the loss.");
+  checkMeters(meters);
   const rows = new PredictionRows();
   const sum = { loss: 0, counted: 0, examples: 0 };
   for (const meter of meters) meter.reset();

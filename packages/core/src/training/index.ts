@@ -4,7 +4,7 @@ export { earlyStopping, modeOf, type EarlyStoppingOptions } from "./early-stoppi
 export { formOf } from "./generated.ts";
 export { evaluate, predict, type EvaluateOptions, type PredictOptions } from "./evaluate.ts";
 export { activationLoss, type ActivationLoss } from "./activation-loss.ts";
-export { countedValue, LayerDensities, type Gated, type LayerDensityOptions, type Padding } from "./layer-density.ts";
+export { countedValue, LayerDensities, LEAST_EPSILON, type Gated, type LayerDensityOptions, type Padding } from "./layer-density.ts";
 export type { Optimizer, OptimizerDefinition } from "./optimizer.ts";
 export { trainableVariables, type TrainingOptions, type TrainingResult, type TrainingStream } from "./options.ts";
 export { scheduleFactor, type Schedule, type ScheduleKind } from "./schedule.ts";

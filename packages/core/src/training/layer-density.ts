@@ -1,6 +1,9 @@
 import { densityPenalty, fill, positionWeights, type Tensor } from "@deft-js/tensor";
 import type { TappedActivation } from "../contracts/model.ts";
 
+/** The least ε of a²/(a²+ε) whose square is a normal float32 number: (a²+ε)² divides, and a may be 0. */
+export const LEAST_EPSILON = 1e-18;
+
 /** Whether padded positions count. */
 export type Padding = "exclude" | "include";
 

@@ -86,6 +86,12 @@ export function trainableVariables({ model, attachments = [], variables }: Pick<
   return variables ?? [...attachments.flatMap((attachment) => attachment.variables), ...model.headParameters()];
 }
 
+/** Refuses two meters of one id, whose reports would take each other's place. Throws `evaluation.meters`. */
+export function checkMeters(meters: readonly Meter[] = []): void {
+  const twice = meters.find(({ id }, i) => meters.findIndex((other) => other.id === id) !== i);
+  if (twice !== undefined) throw new DeftError("evaluation.meters", `evaluate: each meter must have an id of its own, got ${twice.id} twice. Measure them in two evaluations.`);
+}
+
 /** Lays out a training. Throws `training.options` on a number out of range and `training.empty` when there is no row. */
 export function planOf({ task, batchSize, accumulate = 1, epochs, maxSteps, ...rest }: TrainingOptions): Plan {
   const { evaluateEvery = "epoch", saveEvery = "epoch", evaluationBatchSize, clipNorm } = rest;

@@ -7,7 +7,7 @@ import { breathe } from "./breathe.ts";
 import { checkData, type Cursor, type TrainingState } from "./checkpoint.ts";
 import { evaluate } from "./evaluate.ts";
 import { formOf } from "./generated.ts";
-import { planOf, trainableVariables, type Plan, type TrainingOptions, type TrainingResult } from "./options.ts";
+import { checkMeters, planOf, trainableVariables, type Plan, type TrainingOptions, type TrainingResult } from "./options.ts";
 import { trainingStarted } from "./started.ts";
 import { TrainingStep } from "./training-step.ts";
 
@@ -45,6 +45,7 @@ class Training {
   constructor(options: TrainingOptions, rng: Rng) {
     const { model, losses, optimizer, clipNorm, dropout = true } = options;
     this.#options = options;
+    checkMeters(options.meters);
     this.#plan = planOf(options);
     this.#variables = trainableVariables(options);
     this.#rng = rng;

@@ -42,6 +42,7 @@ export async function measureDensity(request: DensityRequest): Promise<DensityRe
     const meter = kernel.contributions(METER).some(({ id }) => id === "density") ? kernel.create(METER, "density") : noMeter();
     const maxLength = maxLengthFor(request.maxLength, record?.task, model.config);
     const { batchSize = 32 } = request;
+    const end = meter.begin?.(model);
     let seen = 0;
     for await (const { examples } of encodedGroups(request, { tokenizer, maxLength, size: batchSize })) {
       seen += examples.length;
@@ -52,6 +53,7 @@ export async function measureDensity(request: DensityRequest): Promise<DensityRe
       }
     }
     if (seen === 0) throw new DeftError("task.empty", `density: ${request.data} must hold texts, got none. Check the file.`);
+    end?.();
     return meter.report() as unknown as DensityReport;
   } finally {
     model.dispose();
