@@ -65,6 +65,7 @@ function addDensity(deft: Command, { terminal, api, finish }: ProgramContext): v
     .option("--max-length <tokens>", "cut texts to this length", positiveInteger)
     .option("--batch-size <texts>", "texts in a forward pass", positiveInteger)
     .option("--limit <texts>", "measure on the first texts alone", positiveInteger)
+    .addOption(promptOption())
     .option("--offline", "download nothing")
     .option("--json", "print the report as JSON")
     .action(async (checkpoint: string, { json, ...options }: Omit<DensityRequest, "checkpoint"> & { json?: boolean }) => {
@@ -88,7 +89,8 @@ function addPredict(deft: Command, { terminal, api, finish }: ProgramContext): v
     .option("--batch-size <texts>", "texts in a forward pass", positiveInteger)
     .option("--max-new-tokens <tokens>", "most tokens that a language model generates", positiveInteger)
     .option("--beams <number>", "beams of a language model's search", positiveInteger)
-    .action(async (checkpoint: string, { text, pair, data, column, ...options }: PredictInputs & Pick<PredictRequest, "adapter" | "backend" | "execution" | "maxLength" | "batchSize" | "maxNewTokens" | "beams">) => {
+    .addOption(promptOption())
+    .action(async (checkpoint: string, { text, pair, data, column, ...options }: PredictInputs & Pick<PredictRequest, "adapter" | "backend" | "execution" | "maxLength" | "batchSize" | "maxNewTokens" | "beams" | "prompt">) => {
       const { predictAction, predictInputs } = await import("./actions/predict.ts");
       const inputs = predictInputs({ ...(text && { text }), ...(pair && { pair }), ...(data !== undefined && { data }), ...(column !== undefined && { column }) });
       finish(await predictAction({ api: await api(), terminal, request: { ...options, ...inputs, checkpoint } }));
@@ -193,6 +195,10 @@ function addInspection(deft: Command, { terminal, api, finish }: ProgramContext)
       const { schemaAction } = await import("./actions/schema.ts");
       finish(await schemaAction({ api: await api(), terminal, plugins: plugin }));
     });
+}
+
+function promptOption(): Option {
+  return new Option("--prompt <how>", "how texts are put to a language model: as the adapter's task did, where it tells (default), or none: as they stand").choices(["task", "none"]);
 }
 
 function backendOption(): Option {

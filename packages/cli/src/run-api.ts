@@ -25,6 +25,8 @@ export interface DensityRequest {
   readonly batchSize?: number;
   readonly limit?: number;
   readonly offline?: boolean;
+  /** `none`: texts go to a language model as they stand, not as the adapter's task put them. */
+  readonly prompt?: "task" | "none";
 }
 
 /** What a model is to predict. */
@@ -42,6 +44,8 @@ export interface PredictRequest {
   /** Most tokens that a language model generates. */
   readonly maxNewTokens?: number;
   readonly beams?: number;
+  /** `none`: texts go to a language model as they stand, not as the adapter's task put them. */
+  readonly prompt?: "task" | "none";
   /** Takes the text of one row as it grows, for a person to read. */
   readonly onText?: (piece: string) => void;
 }

@@ -42,6 +42,10 @@ describe("TSV", () => {
     expect(await rows("quotes.tsv", 'a\tb\n"x\t1\n\ny"\t2\n')).toEqual([{ line: 2, a: '"x', b: "1" }, { line: 4, a: 'y"', b: "2" }]);
   });
 
+  it("keeps a row of empty fields", async () => {
+    expect(await rows("empty.tsv", "a\tb\n\t\nx\t1\n \n")).toEqual([{ line: 2, a: "", b: "" }, { line: 3, a: "x", b: "1" }]);
+  });
+
   it("takes the header of a file without one", async () => {
     expect(await rows("bare.tsv", "x\t1\n", { header: ["a", "b"] })).toEqual([{ line: 1, a: "x", b: "1" }]);
   });
@@ -84,6 +88,10 @@ describe("TSV", () => {
 });
 
 describe("CSV", () => {
+  it("ends lines at line feeds alone: a carriage return makes no row of its own", async () => {
+    expect(await rows("returns.csv", "a,b\r1,2\r3,4\r")).toEqual([]);
+  });
+
   it("is quoted as RFC 4180 says; a row's line is the one on which it ends", async () => {
     expect(await rows("ok.csv", '\ufefftext,label\r\n"a, ""b""",1\r\n"two\nlines",2\r\n\r\nplain,3\r\n')).toEqual([
       { line: 2, text: 'a, "b"', label: "1" },

@@ -112,6 +112,7 @@ describe("an untrusted tokenizer.json", () => {
     ["a pattern of a megabyte", broken((json) => Object.assign(json, { pre_tokenizer: { type: "Split", pattern: { Regex: "x".repeat(2 ** 20) } } }))],
     ["nesting without end", broken((json) => Object.assign(json, { normalizer: Array.from({ length: 5000 }).reduce((inner) => ({ type: "Sequence", normalizers: [inner] }), { type: "NFC" }) }))],
     ["a merge of three", { ...robertaJson(), model: { ...(robertaJson()["model"] as object), merges: ["a b c"] } }],
+    ["bytes for unknown signs", { ...t5Json(), model: { ...(t5Json() as { model: object }).model, byte_fallback: true } }],
     ["a piece without score", { ...t5Json(), model: { type: "Unigram", unk_id: 0, vocab: [["a"]] } }],
     ["an unk_id outside the vocabulary", { ...t5Json(), model: { type: "Unigram", unk_id: 7, vocab: [["a", 0]] } }],
   ];
@@ -130,6 +131,10 @@ describe("an untrusted tokenizer.json", () => {
       }),
     );
   });
+});
+
+it("refuses a word of more pieces than its library can take", () => {
+  expect(() => tokenizerFromJson(t5Json()).encode("ab".repeat(400_000), undefined, 8)).toThrow(expect.objectContaining({ code: "tokenizer.length" }));
 });
 
 describe("loadTokenizer", () => {

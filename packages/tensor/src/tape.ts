@@ -228,19 +228,22 @@ function gradientIn(gradients: Map<number, Gradient>, of: Tensor): Gradient {
 
 function goBack(tape: Tape, gradients: Map<number, Gradient>, leaves: ReadonlySet<number>): void {
   for (let node = tape.nodes.pop(); node !== undefined; node = tape.nodes.pop()) {
-    const dy = gradients.get(node.outputId);
-    if (dy !== undefined) {
+    try {
+      const dy = gradients.get(node.outputId);
+      if (dy === undefined) continue;
       step(tape, node, dy, gradients);
-      if (!leaves.has(node.outputId)) {
-        dy.dispose();
-        gradients.delete(node.outputId);
-      }
+      if (leaves.has(node.outputId)) continue;
+      dy.dispose();
+      gradients.delete(node.outputId);
+    } finally {
+      tape.free(node);
     }
-    tape.free(node);
   }
 }
 
 function step(tape: Tape, node: Node, dy: Gradient, gradients: Map<number, Gradient>): void {
+  const gone = node.saved.find((tensor) => tensor.isDisposed);
+  if (gone !== undefined) throw new DeftError("tensor.gradient", `${node.name}: what its gradient reads must live until the gradient is taken, got a disposed tensor of shape [${gone.shape}]. Dispose of it, or assign the variable, afterwards.`);
   const needs = node.inputs.map((x) => tape.tracks(x));
   const taken: Tensor[] = [];
   const sumSoFar: SumSoFar = (i) => {
@@ -278,6 +281,7 @@ function collect(variables: readonly Variable[], gradients: Map<number, Gradient
   for (const variable of variables) {
     const gradient = gradients.get(variable.value.id);
     const value = gradient === undefined ? tf.zeros([...variable.shape]) : handleOn(gradient.value());
+    if (collected.has(variable.path)) throw new DeftError("tensor.gradient", `gradients: each variable must have a path of its own, got ${variable.path} twice. Name them apart.`);
     collected.set(variable.path, value);
   }
   return collected;

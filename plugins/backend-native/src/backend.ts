@@ -207,7 +207,13 @@ export class NativeBackend extends MathBackendCPU implements HostMemory {
     if (size === 0) return (forms[form] = null);
     const unpacked = stored.unpack?.();
     const memory = this.pool.take(size);
-    const weight = this.addon.pack(bf16, flip, k, n, unpacked ?? (stored.values as Float32Array), memory);
+    let weight: PackedWeight;
+    try {
+      weight = this.addon.pack(bf16, flip, k, n, unpacked ?? (stored.values as Float32Array), memory);
+    } catch (error) {
+      this.pool.give(memory);
+      throw error;
+    }
     this.#packedBytes += memory.byteLength;
     if (unpacked !== undefined) this.pool.give(unpacked);
     else if (stored.touched !== true)

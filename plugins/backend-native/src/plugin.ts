@@ -4,7 +4,7 @@ import { z } from "zod";
 import { nativeStatus, registerNative, type NativeOptions } from "./native.ts";
 
 const schema = z.strictObject({
-  threads: z.int().min(1).optional().describe("threads for products and kernels; all cores when left out"),
+  threads: z.int().min(1).max(1024).optional().describe("threads for products and kernels; all cores when left out"),
   precision: z.enum(["f32", "bf16"]).optional().describe("bf16 rounds frozen weights and the activations that meet them; sums stay float32"),
   poolLimit: z.int().min(0).optional().describe("the most bytes that the buffer pool keeps free"),
   packLimit: z.int().min(0).optional().describe("the most bytes of frozen float32 weights that are held packed for faster products"),

@@ -57,7 +57,7 @@ function keyOf({ integers, floats }: LaunchNumbers): string {
   let key = "";
   for (const name in integers) key += `${integers[name]},`;
   key += "|";
-  for (const name in floats) key += `${floats[name]},`;
+  for (const name in floats) key += `${Object.is(floats[name], -0) ? "-0" : floats[name]},`;
   return key;
 }
 

@@ -14,7 +14,7 @@ const MAP_MODE_READ = 1;
 
 /** What is used of the class `WebGPUBackend` of tfjs beyond its public face. */
 interface TfjsWebGpu extends tf.KernelBackend, Recorder {
-  readonly tensorMap: { get(dataId: object): Stored };
+  readonly tensorMap: { get(dataId: object): Stored; has(dataId: object): boolean };
   readonly bufferManager: DeviceBuffers;
   getBufferData(from: DeviceBuffer): Promise<ArrayBuffer>;
   convertAndCacheOnCPU(dataId: object, values: tf.backend_util.BackendValues): tf.backend_util.BackendValues;
@@ -65,10 +65,10 @@ export function backendOn({ device, info, pump }: OpenDevice, Tfjs: TfjsWebGpuCl
     /** tfjs keeps what has been read: not where a program has written over it in the meantime. */
     override async read(dataId: object): Promise<tf.backend_util.BackendValues> {
       const stored = this.tensorMap.get(dataId);
-      const { changes } = stored;
-      const values = await super.read(dataId);
-      if (stored.changes !== changes) stored.values = null;
-      return values;
+      const { changes, values, resource, dtype } = stored;
+      if ((values ?? undefined) !== undefined || dtype === "complex64" || !resource) return super.read(dataId);
+      const read = tf.util.convertBackendValuesAndArrayBuffer(await this.getBufferData(resource), dtype);
+      return this.tensorMap.has(dataId) && stored.changes === changes ? this.convertAndCacheOnCPU(dataId, read) : read;
     }
 
     override async getBufferData(from: DeviceBuffer): Promise<ArrayBuffer> {

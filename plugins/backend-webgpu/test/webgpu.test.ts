@@ -28,6 +28,17 @@ describe.skipIf(noAdapter !== undefined)("webgpu", () => {
     for (const tensor of [x, y]) tensor.dispose();
   });
 
+  test("reads what is disposed of while the read is under way", async () => {
+    const x = product();
+    const slow = ops.readAsync(x);
+    x.dispose();
+    expect((await slow).every((value) => value === 50)).toBe(true);
+  });
+
+  test("an id that a table has no row for gives NaN, not zeros", () => {
+    expect(ops.scope(() => [...ops.read(ops.embedding(ops.ones([2, 2]), ops.intTensor([1, 2], [2])))])).toEqual([1, 1, NaN, NaN]);
+  });
+
   test("reads as int32 and bool", () => {
     ops.scope(() => {
       const ids = ops.tf.cast(product(), "int32");

@@ -38,7 +38,7 @@ async function quantizedSource(source: TensorSource): Promise<TensorSource> {
   for (const name of names) {
     const path = STATE.exec(name)?.[1];
     if (path !== undefined) readers.set(`${path}.weight`, await readFourBit({ path, stateName: name, names, raw }));
-    else if (name.endsWith(".SCB")) readers.set(name.replace(/SCB$/, "weight"), readInt8({ path: name.slice(0, -4), shape: source.shape(name.replace(/SCB$/, "weight")), raw }));
+    else if (name.endsWith(".SCB")) readers.set(name.replace(/SCB$/, "weight"), readInt8({ path: name.slice(0, -4), names, shape: source.shape(name.replace(/SCB$/, "weight")), raw }));
   }
   return {
     names: () => [...names].filter((name) => !BESIDE.test(name)),

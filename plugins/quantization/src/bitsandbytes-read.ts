@@ -47,9 +47,12 @@ function formatOf({ quant_type, blocksize }: QuantState, doubleQuantization: boo
 }
 
 /** PATH.weight in int8 with each row's largest |value| in PATH.SCB. */
-export function readInt8({ path, shape, raw }: { path: string; shape: readonly number[]; raw: Raw }): StoredReader {
+export function readInt8({ path, shape, names, raw }: { path: string; shape: readonly number[]; names: ReadonlySet<string>; raw: Raw }): StoredReader {
   const [dOut = 0, dIn = 0] = shape;
+  const order = `${path}.weight_format`;
   return reader(shape, async () => {
+    const [told = 0] = names.has(order) ? await octets(raw, order) : [];
+    if (told !== 0) throw broken(order, "0, rows in order", `${told}, a layout of an old bitsandbytes for one GPU`);
     const { dtype, bytes: codes } = await raw(`${path}.weight`);
     if (dtype !== "I8") throw broken(`${path}.weight`, "I8 beside SCB", dtype);
     return weightOf(path, { dOut, dIn, encoding: "int8", codes, blockSize: Math.max(1, dIn), scales: { values: await floats(raw, `${path}.SCB`) } }, int8());

@@ -32,7 +32,8 @@ const ENDINGS = ["tsv", "jsonl", "parquet", "csv", "json"] as const;
  */
 export async function findSources({ name, path }: GlueOptions): Promise<TaskSources> {
   const folders = await Promise.all([path, join(path, name), join(path, GLUE[name].folder)].map(listed));
-  if (name === "mrpc") {
+  const isReady = (folder: Folder): boolean => [["train"], ...GLUE[name].evaluation.map(({ stems }) => stems)].every((stems) => filesOf(folder, name, stems) !== undefined);
+  if (name === "mrpc" && !folders.some(isReady)) {
     const sources = await mrpcSources(folders);
     if (sources !== undefined) return sources;
   }

@@ -5,7 +5,7 @@ import { findSources, type SplitSource } from "./files.ts";
 import { glueMetrics } from "./metrics.ts";
 import { glueOptions, type GlueOptions, type GlueSettings } from "./options.ts";
 import { readExamples } from "./rows.ts";
-import { textSplit } from "./text-to-text.ts";
+import { glueInput, textSplit } from "./text-to-text.ts";
 
 /**
  * One of the nine GLUE tasks from local files: sequence classification, or regression for STS-B; or text-to-text for language models.
@@ -19,7 +19,7 @@ export function glue(settings: GlueSettings): Task {
     options,
     head: options.format === "labels" ? "sequence-classification" : "language-model",
     open: (context) => openGlue(options, context),
-    ...(options.format === "labels" ? { metrics: (predictions: Predictions) => glueMetrics(options.name, predictions) } : {}),
+    ...(options.format === "labels" ? { metrics: (predictions: Predictions) => glueMetrics(options.name, predictions) } : { input: (text: string, pair?: string) => glueInput(options.name, text, pair) }),
   };
 }
 

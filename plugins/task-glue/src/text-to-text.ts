@@ -29,11 +29,15 @@ function scoreWord(score: number): string {
   return ((below + Number(up)) / 5).toFixed(1);
 }
 
-/** `sst2 sentence: TEXT` → `positive`: an example as T5's multi-task mixture writes it; classes by their names, scores in steps of 0.2. */
-export function glueTextPair(name: GlueName, { text, pair = "", label, file, line }: TextExample): TextPair {
+/** `sst2 sentence: TEXT`. */
+export function glueInput(name: GlueName, text: string, pair = ""): string {
   const texts = { text, pair };
-  const parts = TEXT_NAMES[name].map((part) => `${part.name}: ${texts[part.of]}`);
-  return { input: `${name} ${parts.join(" ")}`, target: GLUE[name].labels[label] ?? scoreWord(label), file, line };
+  return `${name} ${TEXT_NAMES[name].map((part) => `${part.name}: ${texts[part.of]}`).join(" ")}`;
+}
+
+/** `sst2 sentence: TEXT` → `positive`: an example as T5's multi-task mixture writes it; classes by their names, scores in steps of 0.2. */
+export function glueTextPair(name: GlueName, { text, pair, label, file, line }: TextExample): TextPair {
+  return { input: glueInput(name, text, pair), target: GLUE[name].labels[label] ?? scoreWord(label), file, line };
 }
 
 /** A split of text-to-text examples; metrics are of the generated words, of which one that names no class is wrong. */

@@ -116,6 +116,9 @@ describe("files", () => {
     expect([plain.train.size, plain.evaluation[0]?.size]).toEqual([2, 2]);
     const listed = await opened("mrpc", { ...files, "dev_ids.tsv": "9\t10\n" });
     expect([rowsOf(listed.train), rowsOf(listed.evaluation[0] as never)]).toEqual([[pair], [[[1, 2, 2, 1, 2], 0]]]);
+    const header = TSV.mrpc.split("\n")[0]!;
+    const ready = await opened("mrpc", { ...files, "train.tsv": TSV.mrpc, "dev.tsv": `${header}\n${TSV.mrpc.split("\n")[1]!}\n` }); // GLUE's own files come first
+    expect([ready.train.size, ready.evaluation[0]?.size]).toEqual([2, 1]);
   });
 
   it("that are missing are named, with what is there", async () => {

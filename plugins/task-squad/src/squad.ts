@@ -15,7 +15,8 @@ const DEFAULT_FRACTION = 0.1;
  */
 export function squad(settings: SquadSettings): Task {
   const options = squadOptions(settings);
-  return { id: "squad", options, head: "language-model", open: (context) => openSquad(options, context) };
+  const input = (question: string, context?: string): string => (context === undefined ? question : `question: ${question} context: ${context}`);
+  return { id: "squad", options, head: "language-model", input, open: (context) => openSquad(options, context) };
 }
 
 async function openSquad(options: SquadOptions, { tokenizer }: TaskContext): Promise<OpenTask> {

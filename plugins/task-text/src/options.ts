@@ -18,6 +18,8 @@ const fields = z.strictObject({
   maxTargetLength: z.int().min(2).optional().describe("tokens of a generated text, the end token counted; 32 when left out"),
   beams: z.int().min(1).max(64).optional().describe("of beam search when texts are generated; 1 when left out"),
   maxLength: z.int().min(4).default(128).describe("tokens of an example, special ones counted"),
+  maxTrain: z.int().positive().optional().describe("trains on only so many rows, the first"),
+  maxEvaluation: z.int().positive().optional().describe("evaluates only so many rows, the first"),
   padToMaxLength: z.boolean().default(false).describe("pads every batch to maxLength instead of to its longest example; not a decoder's rows of text and target"),
   format: z.enum(FORMATS).exclude(["txt"]).optional().describe("of the files; from their names when left out"),
 });
@@ -28,6 +30,9 @@ export const textSchema = fields
   .refine((options) => options.words === undefined || (options.label !== undefined && !options.regression), { path: ["words"], message: "must go with a label of classes" })
   .refine((options) => new Set(Object.values(options.words ?? {}).map((word) => word.toLowerCase())).size === Object.keys(options.words ?? {}).length, { path: ["words"], message: "must be different for every class" })
   .refine((options) => options.template === undefined || options.target !== undefined || options.words !== undefined, { path: ["template"], message: "must go with target or words" })
+  .refine((options) => options.maxTargetLength === undefined || options.target !== undefined, { path: ["maxTargetLength"], message: "must go with target; words are as long as they are" })
+  .refine((options) => options.beams === undefined || options.target !== undefined || options.words !== undefined, { path: ["beams"], message: "must go with target or words" })
+  .refine((options) => options.template === undefined || options.template.includes("{pair}") === (options.pair !== undefined), { path: ["template"], message: "must hold {pair} where pair names a column, and only there" })
   .refine((options) => options.target === undefined || (!options.regression && options.labels === undefined), { path: ["target"], message: "must go without labels and regression" })
   .refine((options) => options.evaluation === undefined || options.evaluationFraction === undefined, { path: ["evaluationFraction"], message: "must be left out where evaluation names a file" })
   .refine((options) => !options.regression || options.labels === undefined, { path: ["labels"], message: "must be left out for a regression" })

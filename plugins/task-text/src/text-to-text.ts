@@ -36,11 +36,13 @@ export function textSplit({ name, rows, labels, options, tokenizer }: TextSplitO
 }
 
 /** The row in the template; both texts with a space between them when there is none. */
-function inputOf({ text, pair }: LabelledRow, { template = pair === undefined ? "{text}" : "{text} {pair}" }: TextOptions): string {
+export function inputOf({ text, pair }: Pick<LabelledRow, "text" | "pair">, { template = pair === undefined ? "{text}" : "{text} {pair}" }: TextOptions): string {
   return template.replace(/\{(text|pair)\}/g, (_, name) => (name === "text" ? text : (pair ?? "")));
 }
 
 function wordsOf(labels: readonly string[], { words = {} }: TextOptions): string[] {
+  const unknown = Object.keys(words).find((label) => !labels.includes(label));
+  if (unknown !== undefined) throw new DeftError("task.words", `text: words must be of the classes ${labels.join(", ")}, got one for ${unknown}. Leave it out.`);
   return labels.map((label) => {
     if (!Object.hasOwn(words, label)) throw new DeftError("task.words", `text: words must have one for every class, got none for ${label}. Known: ${Object.keys(words).join(", ")}.`);
     return words[label] as string;

@@ -2,7 +2,7 @@ import { DeftError, ops, type OpenTask, type Predictions, type Split, type Task,
 import { accuracy, argmaxRows, encodeTexts, f1, makeSplit, pearson, spearman } from "@deft-js/data";
 import { examplesOf, foundLabels } from "./labels.ts";
 import { textOptions, type TextOptions, type TextSettings } from "./options.ts";
-import { textSplit } from "./text-to-text.ts";
+import { inputOf, textSplit } from "./text-to-text.ts";
 import { readLabelledRows, type LabelledRow } from "./rows.ts";
 
 /** The part that is held out when neither a file nor a fraction is given. */
@@ -20,7 +20,7 @@ export function text(settings: TextSettings): Task {
     options,
     head: generates(options) ? "language-model" : "sequence-classification",
     open: (context) => openText(options, context),
-    ...(generates(options) ? {} : { metrics: (predictions: Predictions) => textMetrics(options, predictions) }),
+    ...(generates(options) ? { input: (text: string, pair?: string) => inputOf({ text, pair }, options) } : { metrics: (predictions: Predictions) => textMetrics(options, predictions) }),
   };
 }
 
@@ -30,7 +30,8 @@ async function openText(options: TextOptions, { tokenizer }: TaskContext): Promi
   const read = await readLabelledRows(options.train, options);
   if (read.length === 0) throw new DeftError("task.empty", `text: ${options.train} must hold rows, got none. Check the file.`);
   const labels = options.regression || options.target !== undefined ? [] : (options.labels?.map(String) ?? foundLabels(read, options.train));
-  const rows = options.evaluation === undefined ? heldOut(read, options) : { train: read, dev: await readLabelledRows(options.evaluation, options) };
+  const whole = options.evaluation === undefined ? heldOut(read, options) : { train: read, dev: await readLabelledRows(options.evaluation, options) };
+  const rows = { train: whole.train.slice(0, options.maxTrain), dev: whole.dev.slice(0, options.maxEvaluation) };
   if (generates(options)) {
     const split = (name: string, of: readonly LabelledRow[]): Split => textSplit({ name, rows: of, labels, options, tokenizer });
     return { train: split("train", rows.train), evaluation: [split("dev", rows.dev)], labels: [] };

@@ -60,8 +60,27 @@ describe("text-to-text", () => {
     expect(() => text({ ...targets, ...change } as TextSettings)).toThrow(expect.objectContaining({ code: "options.invalid", message: expect.stringContaining(path) }));
   });
 
+  it.each([
+    [{ ...words, maxTargetLength: 5 }, "maxTargetLength"], [{ train: moods, text: "from", label: "mood", beams: 2 }, "beams"], [{ ...words, template: "{text} {pair}" }, "template"], [{ ...words, pair: "mood" }, "template"],
+  ])("refuses what would do nothing: %j", (settings, path) => {
+    expect(() => text(settings as TextSettings)).toThrow(expect.objectContaining({ code: "options.invalid", message: expect.stringContaining(path) }));
+  });
+
+  it("puts a text to the model as its rows were, and a text alone into the template's own", () => {
+    expect(text(words).input!("fine")).toBe("review: fine");
+    expect(text({ ...targets, pair: "to" }).input!("a", "b")).toBe("a b");
+    expect(text({ ...targets, pair: "to" }).input!("a")).toBe("a");
+    expect(text({ train: moods, text: "from", label: "mood" }).input).toBeUndefined();
+  });
+
+  it("takes so many rows of each part", async () => {
+    const { train, evaluation } = await text({ ...targets, maxTrain: 2, maxEvaluation: 1 }).open(context);
+    expect([train.size, evaluation[0]!.size]).toEqual([2, 1]);
+  });
+
   it("refuses classes without a word, equal words, and templates without anything to generate", async () => {
     await expect(text({ ...words, words: { 1: "good" } }).open(context)).rejects.toMatchObject({ code: "task.words", message: expect.stringContaining("got none for 0") });
+    await expect(text({ ...words, words: { 0: "bad", 1: "good", 3: "other" } }).open(context)).rejects.toMatchObject({ code: "task.words", message: expect.stringContaining("of the classes 0, 1, got one for 3") });
     expect(() => text({ ...words, words: { 0: "A", 1: "a" } })).toThrow(expect.objectContaining({ code: "options.invalid" }));
     expect(() => text({ train: moods, text: "from", label: "mood", template: "x {text}" })).toThrow(expect.objectContaining({ code: "options.invalid" }));
   });

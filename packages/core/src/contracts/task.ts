@@ -77,6 +77,8 @@ export interface Task {
   readonly id: string;
   readonly options: Readonly<Record<string, unknown>>;
   readonly head: HeadKind;
+  /** What a model reads of a text, or of two, where that is not the text itself: the words around it. */
+  input?(text: string, pair?: string): string;
   /** Opens and validates the data. Throws with file and line on a malformed row, `task.empty` when a split has no rows. */
   open(context: TaskContext): Promise<OpenTask>;
   /** The metrics of predictions, as fractions; the first decides which checkpoint is best. Absent where splits have `generation`. */

@@ -16,11 +16,13 @@ export interface EarlyStoppingOptions {
   readonly split?: string | undefined;
   /** Evaluations before a resume (`TrainingState.history`), so that the count goes on. */
   readonly history?: readonly EvaluationCompleted[] | undefined;
+  /** Takes the error of a metric that evaluations do not have, when the run was asked to stop for it; the subscriber throws it when left out. */
+  readonly onError?: ((error: DeftError) => void) | undefined;
 }
 
 /**
  * Sends `stop` after `patience` evaluations in a row without an improvement of more than `minDelta`. The count starts afresh
- * with every further training of the run.
+ * with every further training of the run. A metric that evaluations do not have stops it, too (`early-stopping.metric`).
  * @throws DeftError `early-stopping.options` when patience is not a whole number from 1
  */
 export function earlyStopping(options: EarlyStoppingOptions): Reporter {
@@ -36,6 +38,11 @@ export function earlyStopping(options: EarlyStoppingOptions): Reporter {
         if (event.type === "training.started" && ++trainings > 1) watch = new Watch(options);
         if (event.type === "evaluation.completed") watch.see(event);
         else if (event.type !== "training.started") return;
+        if (watch.error !== undefined) {
+          run.command({ type: "stop", reason: watch.error.message });
+          if (options.onError === undefined) throw watch.error;
+          return options.onError(watch.error);
+        }
         if (watch.misses >= patience) run.command({ type: "stop", reason: `${metric} did not improve in ${watch.misses} evaluations` });
       });
       return () => subscription.unsubscribe();
@@ -46,6 +53,7 @@ export function earlyStopping(options: EarlyStoppingOptions): Reporter {
 /** Counts evaluations since the best one. */
 class Watch {
   misses = 0;
+  error: DeftError | undefined;
   readonly #options: EarlyStoppingOptions;
   #split: string | undefined;
   #best = -Infinity;
@@ -59,7 +67,10 @@ class Watch {
     const { metric, minDelta = 0 } = this.#options;
     if (split !== (this.#split ??= split)) return;
     const value = metrics[metric];
-    if (value === undefined) throw new DeftError("early-stopping.metric", `early stopping: metric must be one of ${Object.keys(metrics).join(", ")}, got ${metric}. Correct the name.`);
+    if (value === undefined) {
+      this.error = new DeftError("early-stopping.metric", `early stopping: metric must be one of ${Object.keys(metrics).join(", ")}, got ${metric}. Correct the name.`);
+      return;
+    }
     const gain = modeOf(metric, this.#options.mode) === "max" ? value : -value;
     if (gain > this.#best + minDelta || (this.#best === -Infinity && !Number.isNaN(gain))) {
       this.#best = gain;

@@ -14,7 +14,7 @@ export interface CsvOptions {
  */
 export async function* readCsv(file: string, options: CsvOptions = {}): AsyncGenerator<Row> {
   const limit = options.maxLineBytes ?? MAX_LINE_BYTES;
-  const parser = parse({ info: true, skip_empty_lines: true, max_record_size: limit });
+  const parser = parse({ info: true, record_delimiter: "\n", skip_empty_lines: true, max_record_size: limit });
   const source = Readable.from(ended(file, limit));
   source.on("error", (error) => parser.destroy(error));
   source.pipe(parser);

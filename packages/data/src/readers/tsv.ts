@@ -18,7 +18,7 @@ export interface TsvOptions {
 export async function* readTsv(file: string, options: TsvOptions = {}): AsyncGenerator<Row> {
   let header = options.header;
   for await (const { number, text } of readLines(file, options)) {
-    if (text.trim() === "") continue;
+    if (text.trim() === "" && !text.includes("\t")) continue; // a row of empty fields is a row
     const fields = text.split("\t");
     if (header === undefined) {
       header = fields.map((name) => name.trim());

@@ -122,6 +122,7 @@ function checkMerges(merges: unknown): void {
 }
 
 function checkedPieces(model: Json): number {
+  if (model["byte_fallback"] === true) throw malformed("a Unigram model's `byte_fallback` must be off", true, "Signs that it does not know would have to become bytes, which is not supported");
   const { vocab, unk_id: unknown } = model;
   if (!Array.isArray(vocab) || vocab.length === 0 || vocab.length > LIMITS.ids) throw malformed("`model.vocab` must be a list of pieces", vocab);
   for (const piece of vocab as unknown[]) {

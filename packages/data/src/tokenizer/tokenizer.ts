@@ -113,9 +113,19 @@ class FastTokenizer implements Tokenizer {
   }
 }
 
+/** A word of more than some 100,000 pieces overflows the library's stack. */
+function encoded(pieces: Pieces, text: string): { ids: unknown[] } {
+  try {
+    return pieces.encode(text, { add_special_tokens: false });
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new DeftError("tokenizer.length", `tokenizer: a word may have some 100,000 pieces, got one of ${text.length} characters. Part it by spaces, or take the text out.`, { cause });
+  }
+}
+
 /** The ids of a text without special tokens. */
 function idsOf(pieces: Pieces, text: string): number[] {
-  const { ids } = pieces.encode(text, { add_special_tokens: false });
+  const { ids } = encoded(pieces, text);
   if (!ids.every(Number.isInteger)) throw malformed("every piece of a text must have an id", text, "Give the model an `unk_token`");
   return ids as number[];
 }

@@ -63,6 +63,7 @@ export function benchTask(kernel: Kernel, { task, limit }: BenchTask): Task {
   const takes = (extra: object): boolean => schema?.safeParse({ ...options, ...extra }).success === true;
   const train = { maxTrain: CALIBRATION_ROWS };
   if (options["maxTrain"] === undefined && takes(train)) Object.assign(options, train);
+  if (limit !== undefined && takes({}) && !takes({ maxEvaluation: limit })) throw new DeftError("options.invalid", `bench: a limit needs a task with the option maxEvaluation, got ${id}. Leave it out, or name data with fewer rows.`);
   if (limit !== undefined) Object.assign(options, { maxEvaluation: limit });
   return kernel.create(TASK, id, options);
 }

@@ -3,10 +3,11 @@ import { makeSplit } from "@deft-js/data";
 import { scope } from "@deft-js/tensor";
 import { packageHint } from "../kernel/packages.ts";
 import { hasRecipe, loadCheckpoint, type CheckpointRequest } from "./checkpoint.ts";
+import { promptOf, type PromptRequest } from "./prompt.ts";
 import { encodedGroups, maxLengthFor, type TextSource } from "./texts.ts";
 
 /** Which model is measured, on what. */
-export interface DensityRequest extends Omit<CheckpointRequest, "head" | "bare">, Omit<TextSource, "texts"> {
+export interface DensityRequest extends Omit<CheckpointRequest, "head" | "bare">, Omit<TextSource, "texts">, PromptRequest {
   readonly data: string;
   /** Tokens of a text at most; the adapter's task's, or 128, when left out. */
   readonly maxLength?: number | undefined;
@@ -42,9 +43,10 @@ export async function measureDensity(request: DensityRequest): Promise<DensityRe
     const meter = kernel.contributions(METER).some(({ id }) => id === "density") ? kernel.create(METER, "density") : noMeter();
     const maxLength = maxLengthFor(request.maxLength, record?.task, model.config);
     const { batchSize = 32 } = request;
+    const prompt = promptOf({ kernel, artifact, record }, request);
     const end = meter.begin?.(model);
     let seen = 0;
-    for await (const { examples } of encodedGroups(request, { tokenizer, maxLength, size: batchSize })) {
+    for await (const { examples } of encodedGroups(request, { tokenizer, maxLength, size: batchSize, prompt })) {
       seen += examples.length;
       const split = makeSplit({ name: "texts", examples, padId: tokenizer.padId });
       for (const plain of split.batches({ batchSize })) {

@@ -1,6 +1,7 @@
-import { formOf, generate, generateTokens, type Artifact, type HostBatch } from "@deft-js/core";
+import { formOf, generate, generateTokens, type Artifact, type GenerationSettings, type HostBatch } from "@deft-js/core";
 import { makeSplit, textGeneration } from "@deft-js/data";
 import { tap, lastValueFrom } from "rxjs";
+import type { Prompt } from "./prompt.ts";
 import { encodedGroups, type TextSource } from "./texts.ts";
 
 /** How a language model generates. */
@@ -25,18 +26,19 @@ interface GenerateTexts {
   readonly artifact: Artifact;
   readonly request: TextSource & GenerationRequest & { readonly batchSize?: number | undefined };
   readonly maxLength: number;
+  readonly prompt?: Prompt | undefined;
 }
 
 /** Generates from each text, in order, a batch at a time. */
-export async function* generateTexts({ artifact: { model, tokenizer }, request, maxLength }: GenerateTexts): AsyncGenerator<GeneratedPrediction> {
+export async function* generateTexts({ artifact: { model, tokenizer }, request, maxLength, prompt }: GenerateTexts): AsyncGenerator<GeneratedPrediction> {
   const { maxNewTokens = 64, beams = 1, onText } = request;
   const size = onText === undefined ? (request.batchSize ?? 32) : 1;
   const form = formOf(model) === "causal" ? "prompts" : "pairs";
-  for await (const { texts, examples } of encodedGroups(request, { tokenizer, maxLength, size })) {
-    const generation = textGeneration({ tokenizer, options: {}, score: () => ({}) });
+  const generation = textGeneration({ tokenizer, options: { maxNewTokens, beams }, score: () => ({}) }); // ends as in evaluation
+  for await (const { texts, examples } of encodedGroups(request, { tokenizer, maxLength, size, prompt })) {
     const split = makeSplit({ name: "texts", examples: examples.map(({ inputIds }) => ({ inputIds, label: [] })), padId: tokenizer.padId, generation });
     for (const batch of split.batches({ batchSize: size, form })) {
-      const ids = onText === undefined ? (await generate(model, batch, { maxNewTokens, beams })).ids : [await streamed({ artifact: { model, tokenizer }, batch, maxNewTokens, onText })];
+      const ids = onText === undefined ? (await generate(model, batch, generation.options)).ids : [await streamed({ artifact: { model, tokenizer }, batch, options: generation.options, onText })];
       for (const [i, { text, pair }] of texts.entries()) yield { text, ...(pair === undefined ? {} : { pair }), generated: tokenizer.decode(ids[i] ?? []).trim() };
     }
   }
@@ -45,12 +47,12 @@ export async function* generateTexts({ artifact: { model, tokenizer }, request, 
 interface Streamed {
   readonly artifact: Pick<Artifact, "model" | "tokenizer">;
   readonly batch: HostBatch;
-  readonly maxNewTokens: number;
+  readonly options: GenerationSettings;
   onText(piece: string): void;
 }
 
 /** One row, its text given away as it grows; whole words' pieces only come when the tokenizer can spell them. */
-async function streamed({ artifact: { model, tokenizer }, batch, maxNewTokens, onText }: Streamed): Promise<readonly number[]> {
+async function streamed({ artifact: { model, tokenizer }, batch, options, onText }: Streamed): Promise<readonly number[]> {
   const ids: number[] = [];
   let shown = "";
   const show = (id: number): void => {
@@ -60,6 +62,6 @@ async function streamed({ artifact: { model, tokenizer }, batch, maxNewTokens, o
     onText(text.slice(shown.length));
     shown = text;
   };
-  await lastValueFrom(generateTokens(model, batch, { maxNewTokens }).pipe(tap(({ tokens }) => tokens.forEach(({ id }) => show(id)))), { defaultValue: undefined });
+  await lastValueFrom(generateTokens(model, batch, options).pipe(tap(({ tokens }) => tokens.forEach(({ id }) => show(id)))), { defaultValue: undefined });
   return ids;
 }

@@ -3,10 +3,11 @@ import { generateTexts, type GeneratedPrediction, type GenerationRequest } from 
 import { makeSplit } from "@deft-js/data";
 import { Rng } from "@deft-js/tensor";
 import { loadCheckpoint, type CheckpointRequest } from "./checkpoint.ts";
+import { promptOf, type PromptRequest } from "./prompt.ts";
 import { encodedGroups, maxLengthFor, type TextSource } from "./texts.ts";
 
 /** Which model predicts what. */
-export interface PredictRequest extends CheckpointRequest, TextSource, GenerationRequest {
+export interface PredictRequest extends CheckpointRequest, TextSource, GenerationRequest, PromptRequest {
   readonly maxLength?: number | undefined;
   /** 32 when left out. */
   readonly batchSize?: number | undefined;
@@ -34,7 +35,7 @@ export async function* predictTexts(request: PredictRequest): AsyncGenerator<Pre
   const { model, tokenizer } = artifact;
   try {
     if (request.execution !== undefined) await kernel.create(EXECUTION, request.execution).install(model, { rng: new Rng(42) });
-    if (model.head === "language-model") return yield* generateTexts({ artifact, request, maxLength: maxLengthFor(request.maxLength, record?.task, model.config) });
+    if (model.head === "language-model") return yield* generateTexts({ artifact, request, maxLength: maxLengthFor(request.maxLength, record?.task, model.config), prompt: promptOf({ kernel, artifact, record }, request) });
     if (!model.head.endsWith("-classification"))
       throw new DeftError("model.head", `predict: the model must have a classification or language-model head, got ${model.head} in ${request.checkpoint}. Name the adapter or a fine-tuned model.`);
     const maxLength = maxLengthFor(request.maxLength, record?.task, model.config);

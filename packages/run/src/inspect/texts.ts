@@ -1,5 +1,6 @@
 import type { Encoded, Tokenizer } from "@deft-js/core";
 import { readTexts } from "@deft-js/data";
+import type { Prompt } from "./prompt.ts";
 
 /** A text to be looked at. */
 export interface Text {
@@ -29,10 +30,21 @@ export async function* textsOf({ texts = [], data, column, pairColumn, limit = I
   }
 }
 
+/** How texts become ids. */
+interface Encoding {
+  readonly tokenizer: Tokenizer;
+  readonly maxLength: number;
+  readonly prompt?: Prompt | undefined;
+}
+
+function encode({ text, pair }: Text, { tokenizer, maxLength, prompt }: Encoding): Encoded {
+  return { ...(prompt === undefined ? tokenizer.encode(text, pair, maxLength) : tokenizer.encode(prompt(text, pair), undefined, maxLength)), label: 0 };
+}
+
 /** Texts in groups, encoded, so that a file of any size goes through. */
-export async function* encodedGroups(source: TextSource, { tokenizer, maxLength, size }: { tokenizer: Tokenizer; maxLength: number; size: number }): AsyncGenerator<{ readonly texts: readonly Text[]; readonly examples: readonly Encoded[] }> {
+export async function* encodedGroups(source: TextSource, { size, ...encoding }: Encoding & { readonly size: number }): AsyncGenerator<{ readonly texts: readonly Text[]; readonly examples: readonly Encoded[] }> {
   let texts: Text[] = [];
-  const group = (): { texts: readonly Text[]; examples: readonly Encoded[] } => ({ texts, examples: texts.map(({ text, pair }) => ({ ...tokenizer.encode(text, pair, maxLength), label: 0 })) });
+  const group = (): { texts: readonly Text[]; examples: readonly Encoded[] } => ({ texts, examples: texts.map((text) => encode(text, encoding)) });
   for await (const text of textsOf(source)) {
     texts.push(text);
     if (texts.length < size) continue;

@@ -70,6 +70,7 @@ export async function openModel(path: string, { kernel, adapter, plan, revision,
   const adapters = adapter === undefined ? [] : await readAdapters(adapter, kernel, { plan });
   for (const { path: from, unknownKeys } of adapters) if (unknownKeys.length > 0) warn(`${from}: adapter_config.json has keys that are kept but not known: ${unknownKeys.join(", ")}`);
   const tokenizer = await loadTokenizer(folder);
+  demandVocabulary(config, tokenizer, folder);
   const build: OpenedModel["build"] = async ({ head, labels }) => {
     const kind = head ?? adapters.map(({ headKind }) => headKind).find((known) => known !== undefined) ?? declaredHead(config);
     const format = weights === "dense" ? undefined : (weights ?? (source.weight === undefined ? trainedOver(kernel, adapters) : undefined));
@@ -154,6 +155,13 @@ async function readConfig(path: string): Promise<ModelConfig> {
   } catch (cause) {
     throw new DeftError("checkpoint.config", `${path}: must be JSON, got ${(cause as Error).message}. Correct it.`, { cause });
   }
+}
+
+/** Throws `checkpoint.config` where the tokenizer gives ids that the embeddings have no row for. */
+function demandVocabulary(config: ModelConfig, { vocabularySize }: Tokenizer, who: string): void {
+  const rows = config["vocab_size"];
+  if (typeof rows === "number" && rows < vocabularySize)
+    throw new DeftError("checkpoint.config", `${who}: vocab_size must hold the tokenizer's ${vocabularySize} tokens, got ${rows}. Take the added tokens out of tokenizer.json, or resize the model's embeddings.`);
 }
 
 /** The tokenizer's vocabulary size where the configuration names none; refuses one that is too small. */

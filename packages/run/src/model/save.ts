@@ -1,11 +1,15 @@
-import { existsSync } from "node:fs";
-import { basename, join } from "node:path";
+import { existsSync, statSync } from "node:fs";
+import { copyFile } from "node:fs/promises";
+import { join } from "node:path";
 import { DeftError, WEIGHT_LAYOUT, type Artifact, type Kernel, type Model, type StoredTensor, type Weight, type WeightLayout } from "@deft-js/core";
 import { writeModelFolder, type WritableTensor } from "@deft-js/checkpoint";
 import type { MergeInto } from "./merge.ts";
 
 /** Tokenizer files that go along with a model, where its source has them. */
 const COMPANIONS = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"];
+
+/** Linear modules that share the embeddings' matrix, and so have no tensor of their own. */
+const TIED_OUTPUTS = ["lm_head", "cls.predictions.decoder"];
 
 /** How a model folder is written. */
 export interface SaveModelOptions {
@@ -22,7 +26,7 @@ export async function saveModel(path: string, { model, source, attachments }: Ar
   if (attachments.length > 0) throw new DeftError("export.attached", `export: a model folder holds no ${attachments.map(({ method }) => method.id).join(", ")}, got it attached. Merge it first.`);
   const layouts = base === "dense" || kernel === undefined ? [] : kernel.contributions(WEIGHT_LAYOUT).map(({ id }) => kernel.create(WEIGHT_LAYOUT, id));
   const { tensors, keys } = heldTensors(model, layouts);
-  await writeModelFolder(path, { config: { ...model.config, ...labelKeys(labels), ...keys }, tensors, copy: tokenizerFiles(source) });
+  await writeModelFolder(path, { config: { ...model.config, ...labelKeys(labels), ...keys }, tensors, files: copies(tokenizerFiles(source)) });
 }
 
 function labelKeys(labels: readonly string[]): Readonly<Record<string, unknown>> {
@@ -33,6 +37,9 @@ function labelKeys(labels: readonly string[]): Readonly<Record<string, unknown>>
 /** The model's tensors, those of weights that a layout has a place for in that layout, and what config.json says of them. */
 function heldTensors(model: Model, layouts: readonly WeightLayout[]): { tensors: readonly WritableTensor[]; keys: Readonly<Record<string, unknown>> } {
   const weights = new Map(model.sites("linear").flatMap(({ path, weight }) => (weight === undefined ? [] : [[path, weight] as const])));
+  const exported = [...model.exportParameters()];
+  /** Of every module with a matrix, heads and embeddings among them: what is not in the layout must be named as dense, or transformers would put it into the format. */
+  const matrices = exported.flatMap(({ name, shape }) => (shape.length === 2 && name.endsWith(".weight") ? [name.slice(0, -".weight".length)] : []));
   const stored = new Map<string, readonly StoredTensor[]>();
   const keys: Record<string, unknown> = {};
   for (const layout of layouts) {
@@ -43,16 +50,20 @@ function heldTensors(model: Model, layouts: readonly WeightLayout[]): { tensors:
       stored.set(path, tensors);
       written.set(path, weight);
     }
-    const dense = [...weights.keys()].filter((path) => !written.has(path));
-    if (written.size > 0) Object.assign(keys, layout.describe(written, dense));
+    if (written.size > 0) Object.assign(keys, layout.describe(written, [...matrices.filter((path) => !written.has(path)), ...TIED_OUTPUTS]));
   }
-  const tensors = [...model.exportParameters()].flatMap((array): readonly WritableTensor[] => stored.get(array.name.replace(/\.weight$/, "")) ?? [array]);
+  const tensors = exported.flatMap((array): readonly WritableTensor[] => stored.get(array.name.replace(/\.weight$/, "")) ?? [array]);
   return { tensors, keys };
 }
 
-/** The files of a tokenizer: beside the model, or the one that was named. */
-export function tokenizerFiles(source: string | undefined): string[] {
-  if (source === undefined) return [];
-  if (basename(source) === "tokenizer.json") return [source, join(source, "..", "tokenizer_config.json")].filter((file) => existsSync(file));
-  return COMPANIONS.map((name) => join(source, name)).filter((file) => existsSync(file));
+/** The files of a tokenizer by the names that they get: beside the model, or the one that was named, whatever it is called. */
+export function tokenizerFiles(source: string | undefined): Readonly<Record<string, string>> {
+  if (source === undefined) return {};
+  const isFile = statSync(source, { throwIfNoEntry: false })?.isFile() === true;
+  const found = isFile ? [["tokenizer.json", source], ["tokenizer_config.json", join(source, "..", "tokenizer_config.json")]] : COMPANIONS.map((name) => [name, join(source, name)]);
+  return Object.fromEntries(found.filter(([, file]) => existsSync(file as string)));
+}
+
+function copies(files: Readonly<Record<string, string>>): Readonly<Record<string, (to: string) => Promise<void>>> {
+  return Object.fromEntries(Object.entries(files).map(([name, from]) => [name, (to: string) => copyFile(from, to)]));
 }

@@ -5,7 +5,7 @@ import { createKernel } from "../kernel/load.ts";
 import { chosen, makeChosen } from "./choice.ts";
 import { recipeError } from "./issues.ts";
 import { applyOverrides } from "./overrides.ts";
-import { readRecipeFile, type RawRecipe } from "./parse.ts";
+import { isObject, readRecipeFile, type RawRecipe } from "./parse.ts";
 import { absolutePaths } from "./paths.ts";
 import { recipeSchema, type RecipeContent } from "./schema.ts";
 
@@ -50,7 +50,7 @@ export async function openRecipe(request: RecipeRequest): Promise<Recipe> {
   const raw = request.content ?? (await readRecipeFile(required(file)));
   const folder = resolve(request.folder ?? (file === undefined ? "." : dirname(file)));
   const changed = absolutePaths(applyOverrides(raw, set), folder);
-  if (backend !== undefined) changed["backend"] = backend;
+  if (backend !== undefined && !(isObject(changed["backend"]) && Object.hasOwn(changed["backend"], backend))) changed["backend"] = backend; // the recipe's options of this one stay
   if (output !== undefined) changed["output"] = resolve(output);
   const warnings: string[] = [];
   const names = namesOf(changed["plugins"], file ?? "recipe");

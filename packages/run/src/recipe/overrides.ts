@@ -1,6 +1,6 @@
 import { DeftError } from "@deft-js/core";
 import { parse } from "yaml";
-import type { RawRecipe } from "./parse.ts";
+import { isObject, type RawRecipe } from "./parse.ts";
 
 /**
  * Applies `key.path=value` settings to a copy of a recipe. Values are YAML (`3`, `true`, `[a, b]`, `{ lora: { rank: 4 } }`), list items are named by
@@ -52,9 +52,5 @@ function put(target: RawRecipe, keys: readonly string[], value: unknown, overrid
 
 function checkIndex(place: object, key: string, override: string): void {
   if (Array.isArray(place) && !(/^\d+$/.test(key) && Number(key) <= place.length))
-    throw new DeftError("recipe.override", `--set: a list has the items 0 to ${place.length - 1}, got ${key} in ${JSON.stringify(override)}. Name one of them.`);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+    throw new DeftError("recipe.override", `--set: a list takes the items 0 to ${place.length}, the last of them new, got ${key} in ${JSON.stringify(override)}. Name one of them.`);
 }

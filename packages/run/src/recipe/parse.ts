@@ -11,6 +11,11 @@ const MAX_DEPTH = 100;
 /** A recipe as it was written: a plain object, not validated. */
 export type RawRecipe = Record<string, unknown>;
 
+/** Whether a part of a recipe is a mapping. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /**
  * Reads a recipe file of at most 1 MiB.
  * @throws DeftError `recipe.missing`, `recipe.syntax`
@@ -32,7 +37,13 @@ export function parseRecipe(text: string, who: string): RawRecipe {
   const value = parsed(text, who);
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new DeftError("recipe.syntax", `${who}: must be a mapping with the keys model and stages, got ${Array.isArray(value) ? "a list" : JSON.stringify(value) ?? "nothing"}. See \`deft schema\`.`);
-  return value as RawRecipe;
+  return { ...value, ...withOptions((value as RawRecipe)["stages"]) };
+}
+
+/** `- evaluate:` has nothing behind it: no options. */
+function withOptions(stages: unknown): { readonly stages?: readonly unknown[] } {
+  if (!Array.isArray(stages)) return {};
+  return { stages: stages.map((stage: unknown) => (isObject(stage) ? Object.fromEntries(Object.entries(stage).map(([id, options]) => [id, options ?? {}])) : stage)) };
 }
 
 /** Whether the indentation, a chain of `- ` or `? `, or the brackets go deeper than any recipe. */

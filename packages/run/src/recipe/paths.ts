@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
-import type { RawRecipe } from "./parse.ts";
+import { isObject, type RawRecipe } from "./parse.ts";
 
 /** Options of the toolkit's own that are always paths, by the key that holds them. */
 const PATHS: Readonly<Record<string, readonly string[]>> = { export: ["path"], pretrain: ["text", "validation"] };
@@ -57,8 +57,4 @@ function dotted(value: unknown, folder: string): unknown {
   if (Array.isArray(value)) return value.map((item) => dotted(item, folder));
   if (isObject(value)) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, dotted(item, folder)]));
   return value;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

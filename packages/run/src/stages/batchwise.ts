@@ -17,7 +17,8 @@ export function batchwise(split: Split, { rng, name, make }: BatchwiseOptions): 
     size: split.size,
     batches: (pass) => {
       const stream = (pass.order ?? rng).fork(name);
-      return { [Symbol.iterator]: () => changed(split.batches(pass), pass.skip ?? 0, stream, make) };
+      const batches = split.batches(pass);
+      return { [Symbol.iterator]: () => changed(batches, pass.skip ?? 0, stream, make) };
     },
   };
 }

@@ -22,9 +22,13 @@ export interface MaskingOptions {
 export function maskedSplit(split: Split, { tokenizer, probability, rng }: MaskingOptions): Split {
   const mask = tokenizer.special("mask");
   if (mask === undefined) throw new DeftError("pretrain.mask", "pretrain: the tokenizer must have a mask token, got none. Name one as `mask_token` in tokenizer_config.json.");
-  const special = new Set((["mask", "cls", "sep", "pad", "unk"] as const).map((role) => tokenizer.special(role)));
-  const plan = { mask, special, probability, vocabularySize: tokenizer.vocabularySize };
+  const plan = { mask, special: specialIds(tokenizer), probability, vocabularySize: tokenizer.vocabularySize };
   return batchwise(split, { rng, name: "masking", make: (batch, stream) => maskedBatch(batch, stream, plan) });
+}
+
+/** Ids that are never predicted. */
+export function specialIds(tokenizer: Tokenizer): ReadonlySet<number | undefined> {
+  return new Set((["mask", "cls", "sep", "pad", "unk"] as const).map((role) => tokenizer.special(role)));
 }
 
 interface Plan {

@@ -7,7 +7,7 @@ import { saveModel } from "../model/save.ts";
 import { contextOf } from "../run/context.ts";
 import { MODEL_FOLDER } from "../run/folder.ts";
 import { causalSplit } from "./causal.ts";
-import { maskedSplit } from "./masking.ts";
+import { maskedSplit, specialIds } from "./masking.ts";
 import { spanCorruptedSplit } from "./span-corruption.ts";
 import { inPipeline, stageOf } from "./stage.ts";
 import { defaultMeters } from "./task.ts";
@@ -36,12 +36,12 @@ const schemaOf = (kernel: Kernel) =>
     text: z.string().min(1).describe("a file of texts: one a line (.txt), or a column of TSV, CSV, JSONL, JSON or Parquet"),
     column: z.string().optional().describe("the column of the text; text or sentence when left out"),
     validation: z.string().optional().describe("a file of texts for evaluation; a share of `text` when left out"),
-    holdOut: z.number().gt(0).lt(1).default(0.05).describe("the share of `text` that is held out"),
+    holdOut: z.number().gt(0).lt(1).optional().describe("the share of `text` that is held out, 0.05 when no validation file is named"),
     maxLength: z.int().min(4).default(128).describe("tokens of an example at most"),
     maskProbability: z.number().gt(0).lt(1).default(0.15).describe("share of tokens to be predicted, masked or in spans"),
     meanSpan: z.number().min(1).default(3).describe("mean length in tokens of the spans that an encoder-decoder predicts"),
     ...trainingSchema(kernel),
-  });
+  }).refine(({ validation, holdOut }) => validation === undefined || holdOut === undefined, { path: ["holdOut"], message: "must be left out where validation names a file" });
 
 type PretrainRecipe = z.output<ReturnType<typeof schemaOf>>;
 
@@ -86,10 +86,11 @@ export async function pretrainArtifact(artifact: Artifact, options: PretrainOpti
   return { ...trained, source: path };
 }
 
-async function corpus({ model, tokenizer }: Artifact, options: PretrainOptions, context: StageContext): Promise<OpenTask> {
+async function corpus(artifact: Artifact, options: PretrainOptions, context: StageContext): Promise<OpenTask> {
+  const { model, tokenizer } = artifact;
   const { text, validation, holdOut = 0.05, maskProbability: probability = 0.15, meanSpan = 3 } = options;
   const rng = context.rng.fork("corpus");
-  const all = await encodedTexts(text, options, tokenizer);
+  const all = await encodedTexts(text, options, artifact);
   const order = rng.permutation(all.length);
   const held = validation === undefined ? Math.max(1, Math.round(all.length * holdOut)) : 0;
   const examples = (from: number, to: number): Encoded[] => [...order.subarray(from, to)].sort((a, b) => a - b).map((i) => all[i] as Encoded);
@@ -98,13 +99,27 @@ async function corpus({ model, tokenizer }: Artifact, options: PretrainOptions, 
     if (model.head === "masked-language-model") return maskedSplit(plain, { tokenizer, probability, rng });
     return formOf(model) === "causal" ? causalSplit(plain) : spanCorruptedSplit(plain, { tokenizer, probability, meanSpan, rng });
   };
-  const dev = validation === undefined ? examples(0, held) : await encodedTexts(validation, options, tokenizer);
+  const dev = validation === undefined ? examples(0, held) : await encodedTexts(validation, options, artifact);
   return { train: split("train", examples(held, all.length)), evaluation: [split("dev", dev)], labels: [] };
 }
 
-async function encodedTexts(file: string, { column, maxLength = 128 }: PretrainOptions, tokenizer: Artifact["tokenizer"]): Promise<Encoded[]> {
+/** Texts of which nothing could be predicted are left out. */
+async function encodedTexts(file: string, { column, maxLength = 128 }: PretrainOptions, artifact: Artifact): Promise<Encoded[]> {
+  const { tokenizer } = artifact;
+  const isLearnable = learnable(artifact);
   const encoded: Encoded[] = [];
-  for await (const { text } of readTexts(file, { column })) if (text.trim() !== "") encoded.push({ ...tokenizer.encode(text, undefined, maxLength), label: 0 });
-  if (encoded.length === 0) throw new DeftError("task.empty", `pretrain: ${file} must hold texts, got none. Check the file.`);
+  for await (const { text } of readTexts(file, { column })) {
+    if (text.trim() === "") continue;
+    const example = { ...tokenizer.encode(text, undefined, maxLength), label: 0 };
+    if (isLearnable(example)) encoded.push(example);
+  }
+  if (encoded.length === 0) throw new DeftError("task.empty", `pretrain: ${file} must hold texts of what the tokenizer knows, got none. Check the file.`);
   return encoded;
+}
+
+/** Whether an example has something to be predicted: for a mask a token that is not special, for a decoder a second one. */
+function learnable({ model, tokenizer }: Artifact): (example: Pick<Encoded, "inputIds">) => boolean {
+  const special = specialIds(tokenizer);
+  if (model.head === "masked-language-model") return ({ inputIds }) => inputIds.some((id) => !special.has(id));
+  return formOf(model) === "causal" ? ({ inputIds }) => inputIds.length > 1 : () => true;
 }

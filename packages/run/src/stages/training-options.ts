@@ -1,4 +1,4 @@
-import { earlyStopping, type EvaluationCompleted, type EarlyStoppingOptions, type Kernel, type OptimizerDefinition, type TrainingOptions, type TrainingResult } from "@deft-js/core";
+import { earlyStopping, type DeftError, type EvaluationCompleted, type EarlyStoppingOptions, type Kernel, type OptimizerDefinition, type TrainingOptions, type TrainingResult } from "@deft-js/core";
 import { z } from "zod";
 import { choice, makeChosen, type Choice } from "../recipe/choice.ts";
 import { OPTIMIZER } from "./optimizer.ts";
@@ -45,9 +45,23 @@ export function trainingSettings(kernel: Kernel, { optimizer, ...rest }: { reado
   return { ...rest, optimizer: makeChosen(kernel, OPTIMIZER, optimizer), ...(epochs === undefined && maxSteps === undefined ? { epochs: 3 } : {}) };
 }
 
-/** Connects early stopping to a run, where it is wanted. @returns the undo */
-export function connectEarlyStopping(settings: TrainingSettings, run: Parameters<ReturnType<typeof earlyStopping>["connect"]>[0], history: readonly EvaluationCompleted[]): () => void {
-  return settings.earlyStopping === undefined ? () => undefined : earlyStopping({ ...settings.earlyStopping, history }).connect(run);
+/** Early stopping, connected. */
+export interface ConnectedEarlyStopping {
+  /** Of a metric that evaluations do not have: the training was stopped for it. */
+  readonly error: DeftError | undefined;
+  disconnect(): void;
+}
+
+/** Connects early stopping to a run, where it is wanted. */
+export function connectEarlyStopping(settings: TrainingSettings, run: Parameters<ReturnType<typeof earlyStopping>["connect"]>[0], history: readonly EvaluationCompleted[]): ConnectedEarlyStopping {
+  let error: DeftError | undefined;
+  const connected = settings.earlyStopping && earlyStopping({ ...settings.earlyStopping, history, onError: (found) => (error = found) }).connect(run);
+  return {
+    get error() {
+      return error;
+    },
+    disconnect: () => connected?.(),
+  };
 }
 
 /** What a training came to, as plain JSON: the evaluations are those of the state that was kept. */

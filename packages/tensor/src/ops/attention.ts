@@ -1,6 +1,7 @@
 import { output, runKernel } from "../run-kernel.ts";
 import { differentiable, type InputGradient } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
+import { demandShape, misfit } from "./check.ts";
 import { dropoutFactors } from "./dropout.ts";
 
 /** The most negative finite float32: what the reference adds at masked positions (not −∞). */
@@ -29,11 +30,13 @@ export interface AttentionOptions {
  * @param k [batch, keys, heads·dHead]
  * @param v [batch, keys, heads·dHead]
  * @returns context [batch, queries, heads·dHead]
+ * @throws DeftError `tensor.shape`
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
   const { heads, scale, mask, bias, causal = false, dropout } = options;
   const attrs = { heads, scale, causal, dropout: dropout?.probability ?? 0, seed: dropout?.seed ?? 0 };
   const inputs = bias === undefined ? [q, k, v] : [q, k, v, bias];
+  checkShapes(q, k, v, options);
   if (q.size === 0 || k.size === 0) return withoutPairs(q, inputs);
   let statistics: Tensor;
   return differentiable({
@@ -53,6 +56,16 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
       return fused ?? composedGradient(q, k, v, statistics, dy, options);
     },
   });
+}
+
+function checkShapes(q: Tensor, k: Tensor, v: Tensor, { heads, mask, bias }: AttentionOptions): void {
+  const [batch = 0, queries = 0, width = 0] = q.shape;
+  const keys = k.shape[1] ?? 0;
+  if (q.shape.length !== 3 || width % heads !== 0) throw misfit("attention", `q must have the shape [batch, queries, ${heads} heads · dHead], got [${q.shape}]`);
+  demandShape("attention", "k", k, [batch, keys, width]);
+  demandShape("attention", "v", v, k.shape);
+  demandShape("attention", "mask", mask, [batch, keys]);
+  demandShape("attention", "bias", bias, [bias?.shape[0] === 1 ? 1 : batch, heads, queries, keys]);
 }
 
 /** Without a query or a key nothing is attended to: zeros, and no gradient. */

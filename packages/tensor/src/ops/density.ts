@@ -2,6 +2,7 @@ import { output, runKernel } from "../run-kernel.ts";
 import { hold, release, scope } from "../scope.ts";
 import { differentiable, remakeOf, type DeferredGradient } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
+import { demandShape } from "./check.ts";
 
 /** The `kind` of the density loss's deferred gradient. */
 export const DENSITY_GRADIENT = "density";
@@ -37,9 +38,11 @@ export interface DensityPenaltyOptions {
  * p_b = Σ_{s,i} w[b,s]·a²/(a²+ε), a smooth count of the non-zeros of each example (arXiv:2402.01911, equation 2).
  * @param a activations, [batch, seq, n]
  * @returns p, [batch]
+ * @throws DeftError `tensor.shape`
  */
 export function densityPenalty(a: Tensor, options: DensityPenaltyOptions): Tensor {
   const { epsilon, weights } = options;
+  demandShape("densityPenalty", "weights", weights, a.shape.slice(0, -1));
   const remake = remakeOf(a);
   let penalty: Tensor | undefined;
   return differentiable({

@@ -3,6 +3,7 @@ import { output, runKernel } from "../run-kernel.ts";
 import { differentiable, isTracked } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
 import { activate, activationGradient, remakeActivation, type SlopeSource } from "./activation.ts";
+import { demandShape, demandType, demandWidth } from "./check.ts";
 import { derivesFromOutput } from "./composed-activation.ts";
 import { addTo } from "./elementwise.ts";
 
@@ -29,9 +30,14 @@ export interface LinearOptions {
  * @param x [..., dIn]
  * @param weight W, [dIn, dOut], or [dOut, dIn] when `transposed`
  * @returns y [..., dOut]
+ * @throws DeftError `tensor.shape`, `tensor.dtype`
  */
 export function linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): Tensor {
   const { bias, activation, transposed = false, frozen = false } = options;
+  const [rowsHeld = 0, columnsHeld = 0] = weight.shape;
+  demandType("linear", "x", x, "float32");
+  demandWidth("linear", "x", x, transposed ? columnsHeld : rowsHeld);
+  demandShape("linear", "bias", bias, [transposed ? rowsHeld : columnsHeld]);
   const inputs = bias === undefined ? [x, weight] : [x, weight, bias];
   let source: SlopeSource | undefined;
   return differentiable({
@@ -142,9 +148,15 @@ export interface LowRankOptions {
  * @param x [..., dIn]
  * @param base [..., dOut]
  * @returns y [..., dOut]
+ * @throws DeftError `tensor.shape`
  */
 export function lowRank(x: Tensor, base: Tensor, options: LowRankOptions): Tensor {
   const { down, up, scale } = options;
+  const [dIn = 0, rank = 0] = down.shape;
+  const dOut = base.shape.at(-1) ?? 0;
+  demandWidth("lowRank", "x", x, dIn);
+  demandShape("lowRank", "up", up, [rank, dOut]);
+  demandShape("lowRank", "base", base, [...x.shape.slice(0, -1), dOut]);
   let xa: Tensor;
   return differentiable({
     name: "lowRank",

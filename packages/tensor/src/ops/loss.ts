@@ -2,6 +2,7 @@ import { DeftError } from "../errors.ts";
 import { output, runKernel } from "../run-kernel.ts";
 import { differentiable } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
+import { demandShape } from "./check.ts";
 
 /** Options of `crossEntropy`. */
 export interface CrossEntropyOptions {
@@ -14,10 +15,11 @@ export interface CrossEntropyOptions {
  * @param logits [n, classes]
  * @param labels int32 [n], each a class or `ignoreIndex`
  * @returns []
- * @throws for another label; where the back-end cannot read labels before it is done (WebGPU) the loss is NaN
+ * @throws DeftError `tensor.shape`; `tensor.labels` for another label; where the back-end cannot read labels before it is done (WebGPU) the loss is NaN
  */
 export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const ignoreIndex = options.ignoreIndex ?? -100;
+  demandShape("crossEntropy", "labels", labels, [logits.shape[0] ?? 0]);
   let logSumExp: Tensor | undefined;
   return differentiable({
     name: "crossEntropy",
@@ -50,8 +52,9 @@ function checkLabels(labels: ArrayLike<number>, classes: number, ignoreIndex: nu
 
 /** Where a row's label stands, [n, classes]; 1 for counted rows, [n]; and their number. */
 function targets(logits: Tensor, labels: Tensor, ignoreIndex: number): [hits: Tensor, counted: Tensor, count: Tensor] {
-  const hits = tf.equal(tf.expandDims(labels, 1), tf.range(0, logits.shape[1] ?? 0, 1, "int32"));
-  const counted = tf.cast(tf.notEqual(labels, tf.scalar(ignoreIndex, "int32")), "float32");
+  const counts = tf.notEqual(labels, tf.scalar(ignoreIndex, "int32"));
+  const hits = tf.logicalAnd(tf.equal(tf.expandDims(labels, 1), tf.range(0, logits.shape[1] ?? 0, 1, "int32")), tf.expandDims(counts, 1)); // an ignored label may be a class, too
+  const counted = tf.cast(counts, "float32");
   return [hits, counted, tf.sum(counted)];
 }
 
@@ -63,11 +66,12 @@ function composed(logits: Tensor, labels: Tensor, ignoreIndex: number): Tensor {
 function composedGradient(logits: Tensor, labels: Tensor, ignoreIndex: number, dy: Tensor): Tensor {
   const [hits, counted, count] = targets(logits, labels, ignoreIndex);
   const difference = tf.sub(tf.mul(tf.softmax(logits), tf.expandDims(counted, 1)), tf.cast(hits, "float32"));
-  return tf.mul(difference, tf.div(dy, count));
+  return tf.mul(difference, tf.div(dy, tf.maximum(count, 1))); // 0 where no row counts, as in PyTorch
 }
 
-/** mean (x − y)², the loss of regression tasks. y gets no gradient. */
+/** mean (x − y)², the loss of regression tasks, for x and y of one shape. y gets no gradient. Throws `tensor.shape`. */
 export function meanSquaredError(x: Tensor, y: Tensor): Tensor {
+  demandShape("meanSquaredError", "y", y, x.shape);
   return differentiable({
     name: "meanSquaredError",
     inputs: [x],

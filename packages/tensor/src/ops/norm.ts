@@ -1,8 +1,9 @@
 import { output, runKernel } from "../run-kernel.ts";
 import { differentiable, type InputGradient } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
+import { demandShape } from "./check.ts";
 import { addTo } from "./elementwise.ts";
-import { rows } from "./linear.ts";
+import { rows, rowSum } from "./linear.ts";
 
 /** Options of `layerNorm`. */
 export interface LayerNormOptions {
@@ -28,6 +29,7 @@ interface Statistics {
 /**
  * y = γ·(z − mean z)/√(var z + ε) + β over the last axis, z = x + residual; the variance divides by n (Ba et al., 2016).
  * @param x [..., n]
+ * @throws DeftError `tensor.shape`
  */
 export function layerNorm(x: Tensor, options: LayerNormOptions): Tensor {
   return norm("layer", x, options);
@@ -40,10 +42,15 @@ export function rmsNorm(x: Tensor, options: RmsNormOptions): Tensor {
 
 function norm(kind: "layer" | "rms", x: Tensor, options: RmsNormOptions & { beta?: Tensor }): Tensor {
   const { gamma, beta, epsilon, residual } = options;
+  const name = kind === "layer" ? "layerNorm" : "rmsNorm";
+  const parameter = [x.shape.at(-1) ?? 0];
+  demandShape(name, "gamma", gamma, parameter);
+  demandShape(name, "beta", beta, parameter);
+  demandShape(name, "residual", residual, x.shape);
   const inputs = [x, gamma, beta, residual].filter((t) => t !== undefined);
   let s: Statistics;
   return differentiable({
-    name: kind === "layer" ? "layerNorm" : "rmsNorm",
+    name,
     inputs,
     forward: () => {
       const fused = runKernel("DeftNorm", { x, residual, gamma, beta }, { kind, epsilon });
@@ -105,7 +112,7 @@ function normGradient({ kind, dy, sum, z, mean, rstd, gamma, parameters }: NormB
   const inner = tf.sub(kind === "layer" ? tf.sub(g, tf.mean(g, -1, true)) : g, along);
   return {
     dz: addTo(sum, tf.reshape(tf.mul(inner, scale), z.shape)),
-    dGamma: parameters ? tf.sum(tf.mul(rows(dy), xhat), 0) : undefined,
-    dBeta: parameters && kind === "layer" ? tf.sum(rows(dy), 0) : undefined,
+    dGamma: parameters ? rowSum(tf.mul(rows(dy), xhat)) : undefined,
+    dBeta: parameters && kind === "layer" ? rowSum(dy) : undefined,
   };
 }

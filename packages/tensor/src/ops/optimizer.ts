@@ -1,6 +1,7 @@
 import { runKernel } from "../run-kernel.ts";
 import { scope } from "../scope.ts";
 import { tf, type Tensor } from "../tfjs.ts";
+import { demandShape } from "./check.ts";
 import type { Variable } from "../variable.ts";
 
 /** The numbers of one AdamW step. */
@@ -28,8 +29,10 @@ export interface AdamWParameter {
 /**
  * One step of AdamW (Loshchilov & Hutter, 2019), in PyTorch's order: p ← p(1 − ηλ); m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²;
  * p ← p − η/(1−β₁ᵗ) · m/(√v/√(1−β₂ᵗ) + ε).
+ * @throws DeftError `tensor.shape`
  */
 export function adamWStep({ value, first, second }: AdamWParameter, gradient: Tensor, attrs: AdamWStep): void {
+  demandShape("adamW", `the gradient of ${value.path}`, gradient, value.shape);
   for (const variable of [value, first, second]) ownData(variable);
   if (runKernel("DeftAdamW", { value: value.value, m: first.value, v: second.value, gradient }, { ...attrs }) !== undefined) return;
   const { learningRate, beta1, beta2, epsilon, weightDecay, step } = attrs;

@@ -2,6 +2,7 @@ import { dequantizedRows, type QuantizedMatrix } from "../quantized-matrix.ts";
 import { output, runKernel } from "../run-kernel.ts";
 import { differentiable } from "../tape.ts";
 import { tf, type Tensor } from "../tfjs.ts";
+import { demandShape, demandWidth } from "./check.ts";
 import { rows, rowSum } from "./linear.ts";
 
 /** The most elements of W that are dense at a time where a back-end has no kernel of its own: 4 MiB. */
@@ -12,9 +13,12 @@ const TILE = 2 ** 20;
  * block, and without one a tile of rows at a time is dense.
  * @param x [..., dIn]
  * @returns y [..., dOut]
+ * @throws DeftError `tensor.shape`
  */
 export function quantizedLinear(x: Tensor, matrix: QuantizedMatrix, options: { readonly bias?: Tensor | undefined } = {}): Tensor {
   const { bias } = options;
+  demandWidth("quantizedLinear", "x", x, matrix.dIn);
+  demandShape("quantizedLinear", "bias", bias, [matrix.dOut]);
   return differentiable({
     name: "quantizedLinear",
     inputs: bias === undefined ? [x] : [x, bias],

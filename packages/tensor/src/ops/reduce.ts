@@ -19,6 +19,7 @@ function axesOf(x: Tensor, axes?: readonly number[]): number[] {
 
 /** Spreads the gradient of a reduction over the shape that was reduced. */
 function spread(dy: Tensor, shape: readonly number[], axes: readonly number[]): Tensor {
+  if (tf.util.sizeFromShape([...shape]) === 0) return tf.zeros([...shape]); // broadcastTo leaves [1] for [0]
   const kept = shape.map((n, i) => (axes.includes(i) ? 1 : n));
   return tf.broadcastTo(tf.reshape(dy, kept), [...shape]);
 }
@@ -79,7 +80,7 @@ export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   return differentiable({
     name: "mean",
     inputs: [x],
-    forward: () => ({ output: tf.mul(tf.sum(x, axes, options.keepDims ?? false), 1 / count) }),
+    forward: () => ({ output: tf.mul(total(x, axes, options.keepDims ?? false), 1 / count) }),
     backward: (dy) => [tf.mul(spread(dy.value(), x.shape, axes), 1 / count)],
   });
 }

@@ -36,7 +36,8 @@ export function slice(x: Tensor, begin: readonly number[], size: readonly number
 }
 
 /** Tensors one after the other along an axis. */
-export function concat(parts: readonly Tensor[], axis: number): Tensor {
+export function concat(parts: readonly Tensor[], along: number): Tensor {
+  const axis = along < 0 ? along + (parts[0]?.shape.length ?? 0) : along;
   return differentiable({
     name: "concat",
     inputs: parts,

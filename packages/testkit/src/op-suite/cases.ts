@@ -43,6 +43,12 @@ function linearCases(): OpCase[] {
     op: (i) => matMul(t(i, "a"), reshape(t(i, "b"), [1, 4, 5])),
     reference: (i) => ref.matMul(v(i, "a"), v(i, "b"), 6, 4, 5),
   };
+  const crossed: OpCase = {
+    name: "matMul of two batches that both broadcast",
+    inputs: { a: [1, 2, 2, 3], b: [3, 1, 3, 2] },
+    op: (i) => matMul(t(i, "a"), t(i, "b")),
+    reference: (i) => [0, 1, 2].flatMap((r) => [0, 1].flatMap((s) => ref.matMul(v(i, "a").slice(6 * s, 6 * s + 6), v(i, "b").slice(6 * r, 6 * r + 6), 2, 3, 2))),
+  };
   // the gradient by y is the first part of that by h, to which the branch adds its own: the linear layer, which comes later, must still see that by y
   const shared: OpCase = {
     name: "linear layers and a low-rank branch beside a residual",
@@ -59,7 +65,7 @@ function linearCases(): OpCase[] {
       return ref.matMul(v(i, "x"), ref.transpose(v(i, "u"), 7, 7), 10, 7, 7).map((z, j) => z + (y[j] as number) ** 2);
     },
   };
-  return [...plain, ...activated, low, product, shared];
+  return [...plain, ...activated, low, product, crossed, shared];
 }
 
 function activationCases(): OpCase[] {
@@ -223,6 +229,12 @@ function lossCases(): OpCase[] {
       reference: (i) => ref.crossEntropy(v(i, "x"), labels, -100),
     },
     {
+      name: "crossEntropy where the ignored label is a class",
+      inputs: { x: [4, 5] },
+      op: (i) => reshape(crossEntropy(t(i, "x"), intTensor([2, 0, 0, 4], [4]), { ignoreIndex: 0 }), [1]),
+      reference: (i) => ref.crossEntropy(v(i, "x"), [2, 0, 0, 4], 0),
+    },
+    {
       name: "meanSquaredError",
       inputs: { x: [3] },
       op: (i) => reshape(meanSquaredError(t(i, "x"), tensor(targets, [3])), [1]),
@@ -233,6 +245,12 @@ function lossCases(): OpCase[] {
       inputs: { table: [5, 3] },
       op: (i) => embedding(t(i, "table"), intTensor([1, 4, 1, 0], [2, 2])),
       reference: (i) => [1, 4, 1, 0].flatMap((id) => v(i, "table").slice(id * 3, id * 3 + 3)),
+    },
+    {
+      name: "embedding of a table of one row",
+      inputs: { table: [1, 3] },
+      op: (i) => embedding(t(i, "table"), intTensor([0, 0], [2])),
+      reference: (i) => [...v(i, "table"), ...v(i, "table")],
     },
     {
       name: "dropout",
@@ -265,9 +283,12 @@ function shapeCases(): OpCase[] {
     { name: "transpose", inputs: { x: [2, 3, 4] }, op: (i) => transpose(t(i, "x"), [2, 0, 1]), reference: (i) => Array.from({ length: 24 }, (_, j) => v(i, "x")[(j % 6) * 4 + Math.floor(j / 6)] as number) },
     { name: "slice", inputs: { x: [3, 4] }, op: (i) => slice(t(i, "x"), [1, 1], [2, 2]), reference: (i) => [5, 6, 9, 10].map((j) => v(i, "x")[j] as number) },
     { name: "concat", inputs: { a: [2, 1], b: [2, 2] }, op: (i) => concat([t(i, "a"), t(i, "b")], 1), reference: (i) => [0, 1].flatMap((r) => [...v(i, "a").slice(r, r + 1), ...v(i, "b").slice(2 * r, 2 * r + 2)]) },
+    { name: "concat along the last axis", inputs: { a: [2, 1], b: [2, 2] }, op: (i) => concat([t(i, "a"), t(i, "b")], -1), reference: (i) => [0, 1].flatMap((r) => [...v(i, "a").slice(r, r + 1), ...v(i, "b").slice(2 * r, 2 * r + 2)]) },
     { name: "broadcastTo", inputs: { x: [1, 3] }, op: (i) => broadcastTo(t(i, "x"), [2, 2, 3]), reference: (i) => [0, 1, 2, 3].flatMap(() => v(i, "x")) },
     { name: "sum over an inner axis", inputs: { x: [2, 3, 2] }, op: (i) => sum(t(i, "x"), { axes: [1] }), reference: (i) => [0, 1, 6, 7].map((j) => [0, 2, 4].reduce((s, o) => s + (v(i, "x")[j + o] as number), 0)) },
     { name: "mean of all", inputs: { x: [2, 3] }, op: (i) => mean(t(i, "x")), reference: (i) => v(i, "x").reduce((s, x) => s + x, 0) / 6 },
+    { name: "sum of nothing", inputs: { x: [0] }, op: (i) => reshape(sum(t(i, "x")), [1]), reference: () => [0] },
+    { name: "layerNorm of no row", inputs: { x: [0, 3], gamma: [3], beta: [3] }, op: (i) => layerNorm(t(i, "x"), { gamma: t(i, "gamma"), beta: t(i, "beta"), epsilon: 1e-5 }), reference: () => [] },
     { name: "softmax", inputs: { x: [3, 7] }, op: (i) => softmax(t(i, "x")), reference: (i) => ref.softmax(v(i, "x"), 7) },
   ];
 }

@@ -1,4 +1,4 @@
-import { crossEntropy, intTensor, read, scope, tensor } from "@deft-js/tensor";
+import { crossEntropy, intTensor, read, scope, tensor, valueAndGradients, Variable, type Tensor } from "@deft-js/tensor";
 import { compare, type Check } from "./run.ts";
 
 const lossOf = (logits: readonly number[], labels: readonly number[]): number =>
@@ -22,6 +22,15 @@ export function lossChecks(): Check[] {
   return [
     ...refused,
     { name: "crossEntropy beside a logit of −∞", run: () => compare("loss", [lossOf([1, 2, -Infinity], [1])], [Math.log(1 + Math.exp(-1))], 1e-6) },
+    {
+      name: "crossEntropy without a row that counts has the gradient 0",
+      run: () => {
+        const x = Variable.from("x", Float32Array.of(1, 2, 3, 4), [2, 2]);
+        const gradient = scope(() => read(valueAndGradients(() => crossEntropy(x.value, intTensor([-100, -100], [2])), [x]).gradients.get("x") as Tensor));
+        x.dispose();
+        compare("gradient", gradient, [0, 0, 0, 0], 0);
+      },
+    },
     { name: "crossEntropy of one class", run: () => compare("loss", [1 + lossOf([0.5, -3], [0, 0])], [1], 1e-6) },
   ];
 }

@@ -1,7 +1,7 @@
 import { asMatrix, required, sizeOf, type FusedKernel } from "../kernel.ts";
 import { elementGroups, perElement } from "../wgsl.ts";
 
-/** y[i] = table[ids[i]], zeros for an id that the table has not. */
+/** y[i] = table[ids[i]], NaN for an id that the table has not: it must not pass unseen. */
 export const gather: FusedKernel<"DeftGather"> = (compute, inputs) => {
   const [table, ids] = [required(inputs, "table"), required(inputs, "ids")];
   const [entries, n] = asMatrix(table);
@@ -11,10 +11,10 @@ export const gather: FusedKernel<"DeftGather"> = (compute, inputs) => {
     program: "gather",
     code: () => perElement(`
   let id = u32(ids[i / numbers.n]);
-  y[i] = select(0.0, table[min(id, numbers.entries - 1u) * numbers.n + i % numbers.n], id < numbers.entries);`),
+  y[i] = select(bitcast<f32>(numbers.nan), table[min(id, numbers.entries - 1u) * numbers.n + i % numbers.n], id < numbers.entries);`),
     reads: { table, ids },
     writes: { y },
-    numbers: { integers: { size, n, entries } },
+    numbers: { integers: { size, n, entries, nan: 0x7fc00000 } },
     workgroups: elementGroups(size),
   });
   return [y];
