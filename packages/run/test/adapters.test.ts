@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import { join } from "node:path";
 import { batchTensors, type Artifact, type Kernel, type PeftMethod } from "@deft-js/core";
 import { readSafetensors, writeSafetensors } from "@deft-js/checkpoint";
+import t5 from "@deft-js/plugin-model-t5";
 import bitfitPlugin, { bitfit } from "@deft-js/plugin-peft-bitfit";
 import doraPlugin, { dora } from "@deft-js/plugin-peft-dora";
 import ia3Plugin, { ia3 } from "@deft-js/plugin-peft-ia3";
@@ -22,7 +23,7 @@ let bare: string;
 let whole: string;
 
 beforeAll(async () => {
-  kernel = await createKernel({ plugins: [...PLUGINS, bitfitPlugin, doraPlugin, ia3Plugin, pruning, quantization], discover: false });
+  kernel = await createKernel({ plugins: [...PLUGINS, t5, bitfitPlugin, doraPlugin, ia3Plugin, pruning, quantization], discover: false });
   bare = await writeTinyModel(join(tempFolder(), "bare"), kernel);
   whole = await writeTinyModel(join(tempFolder(), "whole"), kernel, "sequence-classification");
 });
@@ -144,6 +145,23 @@ describe("what an adapter may not hold", () => {
     expect(logits(await loadModel(bare, { kernel, adapter: folder }))).toEqual(logits(artifact));
     await add("cls.predictions.bias");
     await expect(loadModel(bare, { kernel, adapter: folder })).rejects.toMatchObject({ code: "checkpoint.unexpected" });
+  });
+
+  it("another output table than an untied T5's", async () => {
+    const base = join(tempFolder(), "t5");
+    const config = { model_type: "t5", d_model: 16, d_kv: 8, d_ff: 32, num_layers: 1, num_heads: 2, feed_forward_proj: "gated-gelu", relative_attention_num_buckets: 8, pad_token_id: 0, decoder_start_token_id: 0, tie_word_embeddings: false };
+    const made = await initModel({ kernel, config, tokenizer: writeTokenizer(base), head: "language-model" });
+    await saveModel(base, { ...made, source: undefined });
+    writeTokenizer(base);
+    const artifact = await loadModel(base, { kernel });
+    const folder = await saved({ ...artifact, attachments: [lora({ rank: 2 }).attach(artifact.model, new Rng(1))] }, { layout: "adapterhub" });
+    writeFileSync(join(folder, "head_config.json"), "{}");
+    const table = artifact.model.parameters().get("lm_head.weight")!;
+    const write = (factor: number): Promise<void> => writeSafetensors(join(folder, "model_head.safetensors"), [{ name: "lm_head.weight", shape: table.shape, values: table.data().map((value) => value * factor) }]);
+    await write(1);
+    expect((await loadModel(base, { kernel, adapter: folder })).attachments).toHaveLength(1);
+    await write(1.1);
+    await expect(loadModel(base, { kernel, adapter: folder })).rejects.toMatchObject({ code: "checkpoint.unexpected", message: expect.stringContaining("lm_head.weight must be the base's own") as string });
   });
 
   it.each(["lora_A.weight", "classifier.weight"])("NaN in %s", async (end) => {

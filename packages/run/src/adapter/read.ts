@@ -4,6 +4,7 @@ import { ADAPTER_READER, DeftError, PEFT_METHOD, type AttachContext, type HeadKi
 import { currentFolder, readAdapterFolder, readJsonObject, readSafetensors } from "@deft-js/checkpoint";
 import type { Rng } from "@deft-js/tensor";
 import { formatKey, formatsOf } from "../model/encodings.ts";
+import { alike } from "../model/fingerprint.ts";
 import { checkFinite } from "../model/finite.ts";
 import { adapterRecord, HEAD_FILE, RECORD_FILE, STATE_FILE, type AdapterLayoutId, type AdapterRecord, type RecordedFormat } from "./record.ts";
 
@@ -117,7 +118,8 @@ async function readForeign(path: string, kernel: Kernel): Promise<ReadAdapter> {
     const place = attachment.layouts?.[layout];
     if (place === undefined) throw new DeftError("checkpoint.layout", `${path}: ${method.id} must have the layout ${layout} on this model, got none. Is it the adapter's base model?`);
     place.read(own, name);
-    refuseStrangers(path, [...own.keys(), ...(layout === "peft" ? [] : [...others.keys()].filter((key) => key !== TIED_HEAD))], place.write(name));
+    refuseStrangers(path, [...own.keys(), ...(layout === "peft" ? [] : [...others.keys()].filter((key) => key !== OUTPUT_TABLE))], place.write(name));
+    if (layout !== "peft") requireOwnTable(path, others.get(OUTPUT_TABLE), model);
     return attachment;
   };
   return { path, layout, method, record, base, name, tensors: own, unknownKeys, head, headKind: record?.head.kind ?? guessedHead(head), labels: record?.labels.length || labelsIn(head, beside?.config), attach };
@@ -149,7 +151,14 @@ function parted(tensors: ReadonlyMap<string, NamedArray>, known: readonly string
 }
 
 /** T5's output table, which AdapterHub writes as a head: the base's own. */
-const TIED_HEAD = "lm_head.weight";
+const OUTPUT_TABLE = "lm_head.weight";
+
+/** A table of the adapter's beside one that the model has would be passed over. */
+function requireOwnTable(path: string, table: NamedArray | undefined, model: Model): void {
+  const held = model.parameters().get(OUTPUT_TABLE)?.data();
+  if (table === undefined || held === undefined || (held.length === table.values.length && held.every((value, i) => alike(value, table.values[i] as number)))) return;
+  throw new DeftError("checkpoint.unexpected", `${path}: ${OUTPUT_TABLE} must be the base's own, got other values. Merge the adapter into its model with the library that trained it, and load that.`);
+}
 
 /** Tensors that the method would not write have a meaning that nobody here knows (a whole module in `modules_to_save`). PEFT's versions differ in a last `.weight`. */
 function refuseStrangers(path: string, names: readonly string[], written: readonly NamedArray[]): void {

@@ -35,9 +35,9 @@ export function compareFingerprint(attached: Attached, told: string): { readonly
   const entries = new Map(Array.from({ length: Math.floor(bytes.length / ENTRY) }, (_, i) => [bytes.readUInt32LE(i * ENTRY), bytes.subarray(i * ENTRY + 4, (i + 1) * ENTRY)]));
   const compared = [...baseParameters(attached)].flatMap(({ name, values }) => {
     const entry = entries.get(hashOf(name));
-    return entry === undefined ? [] : [{ name, alike: samplesOf(values()).every((value, i) => near(value, entry.readFloatLE(4 * i))) }];
+    return entry === undefined ? [] : [{ name, same: samplesOf(values()).every((value, i) => alike(value, entry.readFloatLE(4 * i))) }];
   });
-  return { differing: compared.filter(({ alike }) => !alike).map(({ name }) => name), compared: compared.length };
+  return { differing: compared.filter(({ same }) => !same).map(({ name }) => name), compared: compared.length };
 }
 
 /** Without those that are trained, and those that were never read since their block is skipped. Values are as held: a matrix stands [dIn, dOut]. */
@@ -63,7 +63,8 @@ function samplesOf(values: Float32Array): number[] {
   return Array.from({ length: SAMPLES }, (_, i) => values[Math.floor(((2 * i + 1) * values.length) / (2 * SAMPLES))] ?? 0);
 }
 
-function near(a: number, b: number): boolean {
+/** Whether two values may be one weight in two precisions. */
+export function alike(a: number, b: number): boolean {
   return Math.abs(a - b) <= RELATIVE * Math.max(Math.abs(a), Math.abs(b)) + ABSOLUTE;
 }
 
