@@ -11,7 +11,7 @@ export * from "./contracts/stage.ts";
 export * from "./contracts/task.ts";
 export * from "./contracts/weight.ts";
 export * from "./events/events.ts";
-export { RunStream } from "./events/stream.ts";
+export { afterTimers, RunStream } from "./events/stream.ts";
 export * from "./generation/index.ts";
 export * from "./kernel/extension.ts";
 export { Kernel } from "./kernel/kernel.ts";

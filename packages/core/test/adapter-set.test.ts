@@ -91,6 +91,23 @@ describe("AdapterSet", () => {
     expect(ops.memory().tensors).toBe(tensors);
   });
 
+  it("is merged by the set alone, and for good once that is committed", () => {
+    const set = new AdapterSet(model);
+    const plain = logits();
+    const attachment = set.add("a", doubled, new ops.Rng(1));
+    expect(() => attachment.merge!()).toThrow(expect.objectContaining({ code: "adapters.merge" }));
+    set.use("a");
+    const merged = logits();
+    set.merge();
+    const inFolder = (): number[] => [...[...model.exportParameters()].find(({ name }) => name.endsWith("query.weight"))!.values];
+    const before = inFolder();
+    set.commit();
+    expect(inFolder()).not.toEqual(before);
+    for (const [i, value] of logits().entries()) expect(value).toBeCloseTo(merged[i]!, 5);
+    set.dispose();
+    expect(logits()).not.toEqual(plain);
+  });
+
   it("uses a selection until an asynchronous body is done, and refuses to change meanwhile", async () => {
     const set = new AdapterSet(model);
     set.add("d", doubled, new ops.Rng(1));

@@ -22,7 +22,6 @@ function chainModel(chain: Chain, watch: Watch = { rows: [], disposed: 0 }): Mod
       return scope(() => tensor(rows.flat(), [rows.length, rows[0]!.length]));
     };
     return {
-      promptLength: 1,
       get rows() {
         return histories.length;
       },
@@ -161,6 +160,7 @@ describe("streaming", () => {
 describe("bad input", () => {
   it("is refused before anything runs", async () => {
     const settings: GenerationSettings[] = [{ maxNewTokens: 0 }, { beams: 0 }, { beams: 2, sample: true }, { topP: 0 }, { temperature: 0 }, { minNewTokens: 30 }, { beam: 2 } as never];
+    for (const idle of [{ temperature: 2 }, { topK: 3 }, { topP: 0.5 }]) await expect(ids(garden, idle), JSON.stringify(idle)).rejects.toMatchObject({ code: "generation.options", message: expect.stringContaining("must go with sample") as string });
     for (const each of settings) await expect(ids(garden, each), JSON.stringify(each)).rejects.toMatchObject({ code: "generation.options" });
     expect(() => generateTokens(chainModel(garden), host(1), { beams: 2 })).toThrow(expect.objectContaining({ code: "generation.options" }));
     await expect(generate({ family: "bert", config: {} } as Model, host(1))).rejects.toMatchObject({ code: "generation.model" });

@@ -39,6 +39,16 @@ describe("site", () => {
     expect(run()).toBe(3);
   });
 
+  it("refuses a wrapper's output of another shape, which would be repeated where it is added", () => {
+    const run = (given: unknown): void => {
+      const site = point();
+      site.wrap(() => given as never);
+      scope(() => site.run(tensor([3, 4], [2, 1]), evaluationContext, (x) => x));
+    };
+    for (const [given, told] of [[tensor([1], [1, 1]), "got [1,1]"], [ops.scalar(1), "got []"], [undefined, "got undefined"], [3, "got 3"]] as const)
+      expect(() => run(given)).toThrow(expect.objectContaining({ code: "site.output", message: expect.stringContaining(`site a: a wrapper of activation must give a tensor [2,1], ${told}.`) as string }));
+  });
+
   it("gives the context to the wrappers", () => {
     const site = point();
     const contexts: unknown[] = [];

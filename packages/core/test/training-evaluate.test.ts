@@ -1,6 +1,6 @@
 import { memory, reshape } from "@deft-js/tensor";
 import { describe, expect, it } from "vitest";
-import { evaluate, predict, type Model, type Predictions, type Split } from "../src/index.ts";
+import { evaluate, predict, type Meter, type Model, type Predictions, type Split } from "../src/index.ts";
 import { tokenLoss } from "../src/index.ts";
 import { accuracy, countingMeter, recordedStream, stubModel, stubSplit } from "./training-stub.ts";
 
@@ -26,6 +26,25 @@ describe("evaluate", () => {
     const again = await evaluate({ model: known(), split: stubSplit("dev", rows), meters: [meter] });
     expect(again.reports).toEqual({ count: { seen: 6 } });
     expect(Object.keys(again.metrics)).toEqual(["loss"]);
+  });
+
+  it("names a head that is too narrow for the classes before the loss refuses their labels", async () => {
+    const wide = stubSplit("dev", [{ ids: [0], label: 2 }]);
+    await expect(evaluate({ model: known(), split: wide, metrics: accuracy, labels: ["a", "b", "c"] })).rejects.toMatchObject({ code: "evaluation.labels" });
+  });
+
+  it("shows activations to meters that observe them, undoes what began when another fails, and keeps no meter's own object", async () => {
+    const seen: string[] = [];
+    const own = { n: 0 };
+    const observing: Meter = { ...countingMeter(), id: "observing", taps: { observe: ({ path }) => void seen.push(path) }, report: () => own, add: () => void own.n++ };
+    await evaluate({ model: known(), split: stubSplit("dev", rows), meters: [observing], stream: recordedStream().stream });
+    await evaluate({ model: known(), split: stubSplit("dev", rows), meters: [observing], stream: recordedStream().stream });
+    expect([seen[0], own.n]).toEqual(["stub.act", 2]);
+    const ended: string[] = [];
+    const begun = (id: string, begin: NonNullable<Meter["begin"]>): Meter => ({ ...countingMeter(), id, begin });
+    const failing = begun("b", () => { throw new Error("no"); });
+    await expect(evaluate({ model: known(), split: stubSplit("dev", rows), meters: [begun("a", () => () => void ended.push("a")), failing] })).rejects.toThrow("no");
+    expect(ended).toEqual(["a"]);
   });
 
   it("refuses two meters of one id, whose reports would take each other's place", async () => {

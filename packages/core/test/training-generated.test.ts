@@ -13,7 +13,7 @@ function successorModel(stack: "encoder" | "decoder"): Model {
       first = false;
       return scope(() => tensor(chosen.flatMap((id) => Array.from({ length: 10 }, (_, i) => (i === id ? Math.log(9) : 0))), [rows.length, 10]));
     };
-    return { promptLength: 1, get rows() { return rows.length; }, begin: logits, step: logits, select: (chosen) => void (rows = chosen.map((i) => rows[i]!)), dispose: () => undefined };
+    return { get rows() { return rows.length; }, begin: logits, step: logits, select: (chosen) => void (rows = chosen.map((i) => rows[i]!)), dispose: () => undefined };
   };
   return {
     family: "successor", config: { eos_token_id: 0 }, head: "language-model", decode,

@@ -65,6 +65,7 @@ describe("adamW", () => {
     optimizer.dispose();
     for (const rates of [[{ parameters: "gaet$", factor: 2 }], [{ parameters: "(", factor: 2 }]])
       expect(() => adamW({ learningRate: 0.1, rates }).create(variables, 1)).toThrow(expect.objectContaining({ code: "optimizer.options" }));
+    for (const wrong of [{ schedule: "polynomial" }, { variant: "hf" }, { lr: 1 }]) expect(() => adamW({ learningRate: 0.1, ...wrong } as never)).toThrow(expect.objectContaining({ code: "optimizer.options" }));
     expect(() => adamW({ learningRate: 0.1, rates: [{ parameters: "gate", factor: -1 }] })).toThrow(expect.objectContaining({ code: "optimizer.options" }));
   });
 

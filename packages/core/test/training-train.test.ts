@@ -109,6 +109,8 @@ describe("train", () => {
     await bad({ batchSize: 0 }).toMatchObject({ code: "training.options" });
     await bad({ epochs: undefined }).toMatchObject({ code: "training.options" });
     await bad({ clipNorm: 0 }).toMatchObject({ code: "training.options" });
+    for (const [name, value] of [["evaluateEvery", "epochs"], ["saveEvery", "never"], ["keep", "Best"], ["mode", "maximum"]] as const)
+      await bad({ [name]: value as never }).toMatchObject({ code: "training.options", message: expect.stringContaining(`${name} must be`) as string });
     await bad({ evaluateEvery: 1.5 }).toMatchObject({ code: "training.options" });
     await bad({ task: stubTask(0) }).toMatchObject({ code: "training.empty" });
     const task = stubTask();

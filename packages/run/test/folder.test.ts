@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { RunStream } from "@deft-js/core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { checkFolder, claimFolder, eventsFile, openFolder, RECIPE_FILE } from "../src/run/folder.ts";
@@ -60,8 +59,7 @@ test.runIf(existsSync("/dev/full"))("events that find the disk full are a warnin
   const warnings: string[] = [];
   const subscription = stream.events.subscribe((event) => event.type === "warning" && warnings.push(event.message));
   const disconnect = eventsFile(folder).connect({ events: stream.events, command: () => undefined });
-  stream.warn("first");
-  await sleep(100);
+  await stream.guard(() => Promise.resolve(stream.warn("first")));
   disconnect();
   subscription.unsubscribe();
   stream.complete();

@@ -1,6 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import type { Task } from "@deft-js/core";
 import opt from "@deft-js/plugin-model-opt";
-import { createKernel, initModel, measureDensity, openRecipe, predictTexts, saveModel } from "@deft-js/run";
+import { text } from "@deft-js/plugin-task-text";
+import { createKernel, createRun, initModel, loadModel, measureDensity, openRecipe, predictTexts, saveModel } from "@deft-js/run";
 import { beforeEach, describe, expect, test } from "vitest";
 import { sentences, TINY_CONFIG, writeTokenizer } from "./support/tiny.ts";
 import { makeWorld, PLUGINS, type World } from "./support/world.ts";
@@ -79,6 +81,13 @@ describe("what waits for evaluations", () => {
     ["finetune.keep=best", /keep: best needs evaluations, got evaluateEvery: never\./, "never"],
   ])("%s is refused where they never come", async (setting, words, every = "epoch") => {
     await expect(world.run({ set: [setting, `finetune.evaluateEvery=${every}`] })).rejects.toMatchObject({ code: "early-stopping.split", message: expect.stringMatching(words) as string });
+  });
+
+  test("a task without a split to evaluate has nothing to choose by", async () => {
+    const task = text({ train: world.path("data", "train.csv"), evaluation: world.path("data", "dev.csv"), text: "text", label: "label", maxLength: 16 });
+    const bare: Task = { ...task, open: async (context) => ({ ...(await task.open(context)), evaluation: [] }) };
+    const model = await loadModel(world.path("tiny"), { kernel, head: "sequence-classification", labels: 2 });
+    await expect(createRun({ model, task: bare }).fit({ epochs: 1, keep: "best" })).rejects.toMatchObject({ code: "early-stopping.split", message: expect.stringContaining("keep: best needs a split to evaluate") as string });
   });
 
   test("a metric that they do not have ends the run with its name, its checkpoint kept", async () => {

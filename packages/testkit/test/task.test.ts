@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { taskChecks, type Check } from "../src/index.ts";
 import { failures } from "./failures.ts";
 
-type Flaw = "options" | "empty" | "names" | "lost" | "mask" | "unshuffled" | "restless" | "skip" | "label" | "metric" | "generous";
+type Flaw = "options" | "empty" | "names" | "lost" | "mask" | "unshuffled" | "restless" | "skip" | "rows" | "drawn" | "label" | "metric" | "generous";
 
 const ROWS = [[5, 1, 0], [6, 2, 1], [7, 3, 0], [8, 4, 1], [9, 5, 1]] as const;
 
@@ -19,6 +19,8 @@ function batchOf(rows: readonly (readonly number[])[], flaw?: Flaw): HostBatch {
 
 let passes = 0;
 
+let opens = 0;
+
 function split(name: string, flaw?: Flaw): Split {
   return {
     name,
@@ -27,8 +29,9 @@ function split(name: string, flaw?: Flaw): Split {
       passes++;
       const shuffled = order === undefined || flaw === "unshuffled" ? ROWS : Array.from(order.permutation(ROWS.length), (i) => ROWS[i]!);
       const rows = flaw === "restless" && passes % 2 === 0 ? [...shuffled].reverse() : shuffled;
-      const kept = flaw === "lost" ? rows.slice(1) : rows;
-      for (let at = (flaw === "skip" ? Math.max(0, skip - 1) : skip) * batchSize; at < kept.length; at += batchSize) yield batchOf(kept.slice(at, at + batchSize), flaw);
+      const turned = flaw === "drawn" && opens % 2 === 0 ? [...rows].reverse() : rows;
+      const kept = flaw === "lost" ? turned.slice(1) : turned;
+      for (let at = flaw === "rows" ? skip : (flaw === "skip" ? Math.max(0, skip - 1) : skip) * batchSize; at < kept.length; at += batchSize) yield batchOf(kept.slice(at, at + batchSize), flaw);
     },
   };
 }
@@ -43,7 +46,7 @@ const task = (flaw?: Flaw): Task => ({
   id: "toy",
   options: flaw === "options" ? { pattern: /x/ } : {},
   head: "sequence-classification",
-  open: (): Promise<OpenTask> => Promise.resolve({ train: split("train", flaw), evaluation: flaw === "empty" ? [] : [split("dev", flaw), split(flaw === "names" ? "dev" : "dev2", flaw)], labels: ["no", "yes"] }),
+  open: (): Promise<OpenTask> => (opens++, Promise.resolve({ train: split("train", flaw), evaluation: flaw === "empty" ? [] : [split("dev", flaw), split(flaw === "names" ? "dev" : "dev2", flaw)], labels: ["no", "yes"] })),
   metrics: (predictions) => ({ accuracy: accuracy(predictions, flaw) }),
 });
 
@@ -58,6 +61,8 @@ const CAUGHT: Readonly<Record<Flaw, string>> = {
   unshuffled: "shuffles by the generator alone",
   restless: "shuffles by the generator alone",
   skip: "skips batches as if they had been read",
+  rows: "skips batches as if they had been read",
+  drawn: "opens the same rows from the same seed",
   label: "labels within its classes",
   metric: "scores perfect predictions with 1 and others with less",
   generous: "scores perfect predictions with 1 and others with less",

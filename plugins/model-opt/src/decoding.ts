@@ -25,10 +25,6 @@ export class OptDecoding implements Decoding {
     this.#mask = tf.keep(tf.clone(attentionMask));
   }
 
-  get promptLength(): number {
-    return this.#inputIds.shape[1] ?? 0;
-  }
-
   get rows(): number {
     return this.#mask.shape[0] ?? 0;
   }

@@ -1,4 +1,4 @@
-import { Kernel, MODEL_FAMILY, mlpBlocks, ops, trainingContext, type HeadKind, type Model, type ModelConfig, type SiteKind } from "@deft-js/core";
+import { generate, Kernel, MODEL_FAMILY, mlpBlocks, ops, trainingContext, type HeadKind, type Model, type ModelConfig, type SiteKind } from "@deft-js/core";
 import { modelFamilyChecks, readFixtureBatch } from "@deft-js/testkit";
 import { describe, expect, it } from "vitest";
 import plugin, { optFamily } from "../src/index.ts";
@@ -227,4 +227,19 @@ describe("plugin", () => {
   it("brings the family to the kernel", () => {
     expect(new Kernel().use(plugin).create(MODEL_FAMILY, "opt")).toBe(optFamily);
   });
+});
+
+it("beam search gives a row the same ids and score in whatever batch it stands", async () => {
+  const model = await random({ max_position_embeddings: 24 });
+  const rows = [[2, 5, 6, 7, 8, 9, 10], [2, 3], [2, 11, 4, 6], [2]];
+  const searched = async (chosen: readonly number[][]): Promise<{ ids: readonly number[]; score: number }[]> => {
+    const seq = Math.max(...chosen.map(({ length }) => length));
+    const padded = chosen.map((ids) => [...Array<number>(seq - ids.length).fill(1), ...ids]);
+    const host = { size: chosen.length, seq, inputIds: Int32Array.from(padded.flat()), attentionMask: Float32Array.from(padded.flat(), (id) => Number(id !== 1)) };
+    const { ids, scores } = await generate(model, host, { beams: 3, maxNewTokens: 8, eos: [3, 4], lengthPenalty: 2 });
+    return ids.map((row, i) => ({ ids: row, score: scores![i]! }));
+  };
+  const alone = (await Promise.all(rows.map((row) => searched([row])))).flat();
+  expect(await searched(rows)).toEqual(alone.map(({ ids, score }) => ({ ids, score: expect.closeTo(score, 5) as number })));
+  model.dispose();
 });

@@ -13,7 +13,6 @@ export interface DecodingParts {
 
 /** Generation from a batch's inputs: the encoder runs once, the decoder token by token over its cached keys and values. */
 export class T5Decoding implements Decoding {
-  readonly promptLength = 1;
   readonly #parts: DecodingParts;
   readonly #batch: Batch;
   readonly #caches: readonly BlockCache[];

@@ -1,4 +1,4 @@
-import { generate, ops, type Batch, type HostBatch, type Model } from "@deft-js/core";
+import { formOf, generate, ops, type Batch, type HostBatch, type Model } from "@deft-js/core";
 import { values, type Arrays } from "./fixture.ts";
 import { largestError, relativeToLargest, type Line } from "./report.ts";
 
@@ -29,19 +29,19 @@ export async function generationLines(model: Model, host: HostBatch, batch: Batc
   return lines;
 }
 
+/** Positions of a peer's sequence that were given: the prompt's, padding included, or the start token of an encoder-decoder. */
 function promptLength(model: Model, batch: Batch): number {
-  const decoding = model.decode?.(batch);
-  decoding?.dispose();
-  return decoding?.promptLength ?? 0;
+  return formOf(model) === "causal" ? batch.seq : 1;
 }
 
 /** The logits of every step along the peer's ids, [rows, steps, vocabulary]. */
 function stepLogits(model: Model, batch: Batch, ids: readonly (readonly number[])[]): Float32Array {
   const decoding = model.decode?.(batch);
   if (decoding === undefined) return new Float32Array();
-  const steps = (ids[0]?.length ?? 0) - decoding.promptLength;
+  const given = promptLength(model, batch);
+  const steps = (ids[0]?.length ?? 0) - given;
   const rows = Array.from({ length: steps }, (_, step) =>
-    ops.scope(() => ops.read(step === 0 ? decoding.begin() : decoding.step(Int32Array.from(ids, (row) => row[decoding.promptLength + step - 1] as number)))),
+    ops.scope(() => ops.read(step === 0 ? decoding.begin() : decoding.step(Int32Array.from(ids, (row) => row[given + step - 1] as number)))),
   );
   decoding.dispose();
   const width = (rows[0]?.length ?? 0) / ids.length;

@@ -7,8 +7,6 @@ import type { Tensor } from "@deft-js/tensor";
 export interface Decoding {
   /** Sequences that are being generated; `select` changes it. */
   readonly rows: number;
-  /** Positions of a sequence that were given: the prompt's, padding included, or 1 for the start token of an encoder-decoder. */
-  readonly promptLength: number;
   /** Logits of the first new token, [rows, vocabulary]; called once, before any `step`. The tensor belongs to the enclosing scope. */
   begin(): Tensor;
   /** Appends one token to every row. @returns logits of the next, [rows, vocabulary], of the enclosing scope */

@@ -1,16 +1,14 @@
 import { config, Subject, type Observable } from "rxjs";
 import type { RunCommand, RunEvent } from "./events.ts";
 
+/** How many different errors of subscribers a run is told of. */
+const MOST_TOLD = 20;
+
 /** A run's two streams: events out, commands in. */
 export class RunStream {
   readonly #events = new Subject<RunEvent>();
   readonly #commands = new Subject<RunCommand>();
-  readonly #before = config.onUnhandledError;
-
-  constructor() {
-    // rxjs throws a subscriber's error on a timer, which would end the process; here it becomes a warning.
-    config.onUnhandledError = (error: unknown): void => this.warn(`a subscriber threw: ${error instanceof Error ? error.message : String(error)}`);
-  }
+  readonly #told = new Set<string>();
 
   get events(): Observable<RunEvent> {
     return this.#events.asObservable();
@@ -21,6 +19,7 @@ export class RunStream {
   }
 
   emit(event: RunEvent): void {
+    wasActive(this);
     this.#events.next(deepFreeze(event));
   }
 
@@ -29,19 +28,80 @@ export class RunStream {
   }
 
   command(command: RunCommand): void {
+    wasActive(this);
     this.#commands.next(Object.freeze({ ...command }));
   }
 
-  /** Ends both streams and takes the error handler back. */
+  /** Does a run's work: what a subscriber throws meanwhile becomes a warning, where rxjs would end the process. */
+  async guard<T>(work: () => Promise<T>): Promise<T> {
+    takeErrors();
+    try {
+      return await work();
+    } finally {
+      await untilQuiet();
+      giveErrorsBack();
+    }
+  }
+
+  /** A subscriber's error becomes a warning: once for each message, since whoever throws at every event throws at the warning, too. */
+  tell(error: unknown): void {
+    const message = `a subscriber threw: ${error instanceof Error ? error.message : String(error)}`;
+    if (this.#told.has(message) || this.#told.size >= MOST_TOLD) return;
+    this.#told.add(message);
+    this.warn(message);
+  }
+
+  /** Ends both streams. */
   complete(): void {
     this.#events.complete();
     this.#commands.complete();
-    config.onUnhandledError = this.#before;
   }
 }
 
+/** Waits until the timers that are due have run: rxjs throws the errors of subscribers on one. */
+export function afterTimers(): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve));
+}
+
+/** Waits for what subscribers throw at the last events, and at the warnings about that. */
+async function untilQuiet(): Promise<void> {
+  for (let before = -1; before !== thrown; ) {
+    before = thrown;
+    await afterTimers();
+  }
+}
+
+/** Errors of subscribers so far. */
+let thrown = 0;
+/** Runs at work. rxjs has one handler for the errors of all subscribers. */
+let working = 0;
+/** Whose events were the last. */
+let latest: RunStream | undefined;
+let before: typeof config.onUnhandledError = null;
+
+function wasActive(stream: RunStream): void {
+  latest = stream;
+}
+
+function tellLatest(error: unknown): void {
+  thrown++;
+  latest?.tell(error);
+}
+
+function takeErrors(): void {
+  if (working++ > 0) return;
+  before = config.onUnhandledError;
+  config.onUnhandledError = tellLatest;
+}
+
+function giveErrorsBack(): void {
+  if (--working > 0) return;
+  config.onUnhandledError = before;
+  latest = undefined;
+}
+
 function deepFreeze<T>(value: T): T {
-  if (value !== null && typeof value === "object" && !Object.isFrozen(value)) {
+  if (value !== null && typeof value === "object" && !Object.isFrozen(value) && !ArrayBuffer.isView(value)) {
     Object.freeze(value);
     for (const part of Object.values(value)) deepFreeze(part);
   }

@@ -4,6 +4,9 @@ import { Hypotheses } from "./hypotheses.ts";
 import type { GenerationOptions } from "./options.ts";
 import type { GenerationSession } from "./session.ts";
 
+/** The start token, which counts in a sequence's length. */
+const START = 1;
+
 /** A sequence that is still open. */
 interface Beam {
   readonly ids: readonly number[];
@@ -29,7 +32,8 @@ interface Search {
 /**
  * Beam search as in transformers 4.26 (`beam_search` with `BeamSearchScorer`; with several end tokens as in later ones): of the 2·beams best continuations,
  * (1 + n)·beams for n end tokens, those that end are kept as hypotheses when they are among the first `beams`, the others go on; an example is done when no open beam can beat its worst
- * hypothesis at the present length, or by `earlyStopping` as soon as it has `beams` of them. Lengths count the prompt.
+ * hypothesis at the present length, or by `earlyStopping` as soon as it has `beams` of them. Lengths are of what is generated and the start token before it; transformers 4.26 counts a decoder's prompt,
+ * too, with its padding, so that a row's beams hang on the rows beside it.
  */
 export async function searchBeams(session: GenerationSession, size: number, options: GenerationOptions): Promise<Generated> {
   const searches = Array.from({ length: size }, (_, row): Search => ({ beams: [{ ids: [], score: 0, row }], found: new Hypotheses(options), done: false }));
@@ -39,7 +43,7 @@ export async function searchBeams(session: GenerationSession, size: number, opti
     for (const search of searches) {
       if (search.done) continue;
       const logProbabilities = search.beams.map(({ row }) => logSoftmax(logits.row(row), step < options.minNewTokens ? options.eos : []));
-      advance(search, best(search.beams, logProbabilities, enough), session.promptLength + step, options);
+      advance(search, best(search.beams, logProbabilities, enough), START + step, options);
     }
     const open = searches.filter(({ done }) => !done);
     if (open.length === 0 || step + 1 === options.maxNewTokens) break;
@@ -47,7 +51,7 @@ export async function searchBeams(session: GenerationSession, size: number, opti
     logits = await session.next(rows.map(({ row }) => row), rows.map(({ ids }) => ids.at(-1) as number));
     renumber(open);
   }
-  for (const { beams, found, done } of searches) if (!done) for (const { ids, score } of beams) found.add(ids, score, session.promptLength + ids.length);
+  for (const { beams, found, done } of searches) if (!done) for (const { ids, score } of beams) found.add(ids, score, START + ids.length);
   const winners = searches.map(({ found }) => found.best());
   return { ids: winners.map(({ ids }) => ids), scores: winners.map(({ score }) => score) };
 }

@@ -36,6 +36,8 @@ export function generationOptions(settings: GenerationSettings, { config }: Pick
   }
   const { eos = modelEnds(config), ...options } = result.data;
   if (options.sample && options.beams > 1) throw new DeftError("generation.options", `generate: sampling must go with one beam, got ${options.beams}. Leave out sample or beams.`);
+  const idle = (["temperature", "topK", "topP"] as const).find((name) => settings[name] !== undefined);
+  if (!options.sample && idle !== undefined) throw new DeftError("generation.options", `generate: ${idle} must go with sample, got it without. Say sample: true or leave it out.`);
   if (options.minNewTokens > options.maxNewTokens)
     throw new DeftError("generation.options", `generate: minNewTokens must be at most maxNewTokens, got ${options.minNewTokens} and ${options.maxNewTokens}. Correct them.`);
   return { ...options, eos: [eos].flat() };

@@ -30,10 +30,6 @@ export class GenerationSession {
     }
   }
 
-  get promptLength(): number {
-    return this.#decoding.promptLength;
-  }
-
   begin(): Promise<StepLogits> {
     return this.#read(scope(() => this.#decoding.begin()));
   }

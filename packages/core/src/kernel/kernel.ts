@@ -11,6 +11,8 @@ interface Registered {
   readonly contribution: Contribution<unknown>;
 }
 
+type Brought = readonly [point: ExtensionPoint<unknown>, contribution: Contribution<unknown>];
+
 /** The microkernel: plugins come in here, everything else asks it for contributions by extension point and id. */
 export class Kernel {
   readonly #container: DependencyContainer;
@@ -45,7 +47,8 @@ export class Kernel {
         if (!capabilities.has(needed)) throw new DeftError("plugin.requires", `plugin ${plugin.name}: requires ${needed}, got none that provides it. Install and name a plugin that does.`);
     }
     for (const plugin of fresh) {
-      this.#register(plugin);
+      if (this.#isKnown(plugin)) continue; // named twice
+      for (const [point, contribution] of this.#brought(plugin)) this.#container.register<Registered>(point.token, { useValue: { plugin: plugin.name, contribution } });
       this.#plugins.set(plugin.name, plugin);
     }
     return this;
@@ -67,7 +70,11 @@ export class Kernel {
       throw new DeftError("plugin.unknown", `${point.name}: ${JSON.stringify(id)} is not known, got it in the recipe. Known: ${known.join(", ") || "none"}; install the plugin that brings it.`);
     }
     const contribution = found.contribution as Contribution<T>;
-    return contribution.create(validated(`${point.name} ${id}`, contribution, options) as never);
+    const made = contribution.create(validated(`${point.name} ${id}`, contribution, options) as never);
+    const own = (made as { readonly id?: unknown } | null | undefined)?.id;
+    if (typeof made !== "object" || made === null || (own !== undefined && own !== id))
+      throw new DeftError("plugin.invalid", `plugin ${found.plugin}: what ${point.name} ${id} makes must carry that id, by which it is found again, got ${own === undefined ? String(made) : JSON.stringify(own)}. Correct create.`);
+    return made;
   }
 
   #registered(point: ExtensionPoint<unknown>): readonly Registered[] {
@@ -75,20 +82,24 @@ export class Kernel {
     return this.#parent === undefined ? own : [...this.#parent.#registered(point), ...own];
   }
 
-  #register(plugin: Plugin): void {
+  /** What a plugin registers, all of it checked: one that fails brings nothing. */
+  #brought(plugin: Plugin): readonly Brought[] {
+    const brought: Brought[] = [];
     try {
-      plugin.register({ add: (point, contribution) => this.#add(plugin, point, contribution as Contribution<unknown>) });
+      plugin.register({ add: (point, contribution) => brought.push(this.#checked(plugin, point, contribution as Contribution<unknown>, brought)) });
+      return brought;
     } catch (cause) {
       if (cause instanceof DeftError) throw cause;
       throw new DeftError("plugin.load", `plugin ${plugin.name}: must register, got ${cause instanceof Error ? cause.message : String(cause)}. Correct or reinstall it.`, { cause });
     }
   }
 
-  #add(plugin: Plugin, point: ExtensionPoint<unknown>, contribution: Contribution<unknown>): void {
-    const taken = this.#registered(point).find((other) => other.contribution.id === contribution.id);
-    if (taken !== undefined)
-      throw new DeftError("plugin.duplicate", `${point.name}: the id ${contribution.id} must be unique, got it from ${taken.plugin} and from ${plugin.name}. Leave one of them out.`);
-    this.#container.register<Registered>(point.token, { useValue: { plugin: plugin.name, contribution } });
+  #checked(plugin: Plugin, point: ExtensionPoint<unknown>, contribution: Contribution<unknown>, before: readonly Brought[]): Brought {
+    checkContribution(plugin.name, point, contribution);
+    const { id } = contribution;
+    const taken = this.#registered(point).find((other) => other.contribution.id === id)?.plugin ?? (before.some(([at, other]) => at.token === point.token && other.id === id) ? plugin.name : undefined);
+    if (taken !== undefined) throw new DeftError("plugin.duplicate", `${point.name}: the id ${id} must be unique, got it from ${taken} and from ${plugin.name}. Leave one of them out.`);
+    return [point, contribution];
   }
 
   #isKnown(plugin: Plugin): boolean {
@@ -97,6 +108,15 @@ export class Kernel {
     if (present === undefined || present === plugin) return present === plugin;
     throw new DeftError("plugin.duplicate", `plugin ${plugin.name}: must be loaded once, got versions ${present.version} and ${plugin.version}. Remove one of them.`);
   }
+}
+
+function checkContribution(who: string, point: ExtensionPoint<unknown>, contribution: Contribution<unknown>): void {
+  const wrong = (rule: string, got: unknown): DeftError => new DeftError("plugin.invalid", `plugin ${who}: ${rule}, got ${String(got)}. Correct register.`);
+  if (typeof point?.token !== "symbol") throw wrong("an extension point must be one of core's tokens or made by extensionPoint", point);
+  const { id, create, options } = contribution ?? {};
+  if (typeof id !== "string" || id === "") throw wrong(`a contribution to ${point.name} must have an id`, JSON.stringify(id));
+  if (typeof create !== "function") throw wrong(`${point.name} ${id} must have a function create`, create);
+  if (options !== undefined && typeof options.meta !== "function") throw wrong(`the options of ${point.name} ${id} must be a schema of zod 4`, options);
 }
 
 function checkPlugin(plugin: Plugin): void {

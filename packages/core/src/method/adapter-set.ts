@@ -1,12 +1,15 @@
 import { DeftError, type Rng, type Variable } from "@deft-js/tensor";
 import type { Attachment, PeftMethod } from "../contracts/method.ts";
 import type { Model, NamedArray } from "../contracts/model.ts";
-import { biasesOf, install, recordedModel, uninstall, type Overlays, type RecordedWrap } from "./recorded-model.ts";
+import { biasesOf, install, over, recordedModel, uninstall, type Overlays, type RecordedWrap } from "./recorded-model.ts";
 
 interface Held {
   readonly method: PeftMethod;
   readonly rng: Rng;
   readonly wraps: Set<RecordedWrap>;
+  /** As the method made it. */
+  readonly own: Attachment;
+  /** The same as it is given out: it is the set that merges. */
   readonly attachment: Attachment;
 }
 
@@ -119,7 +122,7 @@ export class AdapterSet {
   }
 
   /**
-   * Folds those in use into one matrix for each linear layer, in the order of their use. The model's own weights stay beside them for `unmerge`, in their format.
+   * Folds those in use into one matrix for each linear layer, in the order of their use. The model's own weights stay beside them for `unmerge`, in their format: they are what a model folder gets, until `commit`.
    * @throws DeftError `adapters.merge` when one in use cannot be merged, `adapters.merged`, `adapters.busy`, and what a merge throws: nothing has changed then
    */
   merge(): void {
@@ -132,7 +135,7 @@ export class AdapterSet {
     const left = [...names];
     try {
       for (const name of names) {
-        this.get(name).merge?.();
+        this.#of(name).own.merge?.();
         left.shift();
       }
     } catch (error) {
@@ -160,6 +163,19 @@ export class AdapterSet {
     this.use(names);
   }
 
+  /** Puts what is merged in the place of the model's own weights for good, so that a model folder that is written holds it; the merged attachments are gone from the set. Does nothing when not merged. */
+  commit(): void {
+    if (this.#merged === undefined) return;
+    for (const [path, { weight, undo }] of this.#overlays) {
+      undo();
+      this.#model.replaceWeight(path, weight);
+    }
+    this.#overlays.clear();
+    for (const name of this.#merged.names) this.#held.delete(name);
+    this.#merged = undefined;
+    this.#used = [];
+  }
+
   /** Unmerges and detaches all. */
   dispose(): void {
     this.unmerge();
@@ -168,8 +184,12 @@ export class AdapterSet {
 
   #attach(name: string, method: PeftMethod, rng: Rng): Attachment {
     const wraps = new Set<RecordedWrap>();
-    const attachment = method.attach(recordedModel(this.#model, wraps, this.#overlays), rng);
-    this.#held.set(name, { method, rng, wraps, attachment });
+    const own = method.attach(recordedModel(this.#model, wraps, this.#overlays), rng);
+    const refuse = (): never => {
+      throw new DeftError("adapters.merge", `adapters: ${name} must be merged by the set that holds it, got merge of its attachment. Call merge of the set, and commit before the model is written.`);
+    };
+    const attachment = own.merge === undefined ? own : over(own, { merge: refuse });
+    this.#held.set(name, { method, rng, wraps, own, attachment });
     return attachment;
   }
 

@@ -61,7 +61,7 @@ function overlay(model: Model, overlays: Overlays, path: string, weight: Weight)
 }
 
 /** An object with some members of one's own before those of another; `getters` names those that are functions of no argument to be read. */
-function over<T extends object>(target: T, members: Readonly<Record<string, unknown>>, getters: readonly string[] = []): T {
+export function over<T extends object>(target: T, members: Readonly<Record<string, unknown>>, getters: readonly string[] = []): T {
   return new Proxy(target, {
     get(_, key) {
       const own = typeof key === "string" && Object.hasOwn(members, key) ? members[key] : undefined;

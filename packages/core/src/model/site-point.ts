@@ -1,4 +1,4 @@
-import type { Variable } from "@deft-js/tensor";
+import { DeftError, type Tensor, type Variable } from "@deft-js/tensor";
 import type { Around, ForwardContext, Site, SiteKind, SiteSignatures, WrapOrder } from "../contracts/site.ts";
 
 /** The function that stands at a site of a kind. */
@@ -55,7 +55,9 @@ export class SitePoint<K extends SiteKind> implements Site<K> {
       const inner = call;
       call = (x) => around(x, inner, context);
     }
-    return call(input);
+    const output = call(input);
+    if (call !== base) checkOutput(this, input, output);
+    return output;
   }
 
   isOwn(base: SiteFunction<K>): boolean {
@@ -69,4 +71,22 @@ export class SitePoint<K extends SiteKind> implements Site<K> {
       this.#wraps = this.#wraps.filter((other) => other !== wrap);
     };
   }
+}
+
+/**
+ * A wrapper's output must have the shape of the function's own: one that is smaller would be repeated where it is added.
+ * @throws DeftError `site.output`
+ */
+function checkOutput<K extends SiteKind>({ kind, path, dOut }: SitePoint<K>, input: SiteSignatures[K]["input"], output: SiteSignatures[K]["output"]): void {
+  if (kind === "embedding") return; // a prompt adds positions
+  const got = output as Tensor | undefined;
+  const expected = expectedShape(kind, input, dOut);
+  const shape = got?.shape as readonly number[] | undefined;
+  if (shape !== undefined && shape.length === expected.length && shape.every((n, i) => n === expected[i])) return;
+  throw new DeftError("site.output", `site ${path}: a wrapper of ${kind} must give a tensor [${expected}], got ${shape === undefined ? String(got) : `[${shape}]`}. Return base(input) or a tensor of its shape.`);
+}
+
+function expectedShape(kind: SiteKind, input: unknown, dOut: number): readonly number[] {
+  const from = kind === "attention" ? (input as SiteSignatures["attention"]["input"]).query : kind === "residual" ? (input as SiteSignatures["residual"]["input"]).hidden : (input as Tensor);
+  return [...from.shape.slice(0, -1), dOut];
 }

@@ -49,6 +49,10 @@ export function adamW(options: AdamWOptions): OptimizerDefinition {
   check("beta1", settings.beta1, settings.beta1 >= 0 && settings.beta1 < 1, "in [0, 1)");
   check("beta2", settings.beta2, settings.beta2 >= 0 && settings.beta2 < 1, "in [0, 1)");
   check("epsilon", settings.epsilon, settings.epsilon > 0, "greater than 0");
+  oneOf("schedule", settings.schedule, ["linear", "constant", "cosine"]);
+  oneOf("variant", settings.variant, ["torch", "huggingface"]);
+  const unknown = Object.keys(options).find((key) => !KEYS.includes(key));
+  if (unknown !== undefined) throw new DeftError("optimizer.options", `adamw: options must be among ${KEYS.join(", ")}, got ${unknown}. Correct the name.`);
   for (const [i, { factor }] of settings.rates.entries()) check(`rates.${i}.factor`, factor, factor >= 0, "a number from 0");
   return { id: "adamw", options: settings, create: (variables, totalSteps) => new AdamW(settings, variables, totalSteps) };
 }
@@ -56,6 +60,12 @@ export function adamW(options: AdamWOptions): OptimizerDefinition {
 function settingsOf({ learningRate, weightDecay = 0.01, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, schedule = "linear", variant = "torch", rates = [], ...warmup }: AdamWOptions) {
   const { warmupSteps, warmupRatio } = warmup;
   return { learningRate, weightDecay, beta1, beta2, epsilon, schedule, variant, rates, ...(warmupSteps === undefined ? {} : { warmupSteps }), ...(warmupRatio === undefined ? {} : { warmupRatio }) };
+}
+
+const KEYS: readonly string[] = ["learningRate", "weightDecay", "beta1", "beta2", "epsilon", "schedule", "variant", "rates", "warmupSteps", "warmupRatio"] satisfies readonly (keyof AdamWOptions)[];
+
+function oneOf(name: string, value: string, values: readonly string[]): void {
+  if (!values.includes(value)) throw new DeftError("optimizer.options", `adamw: ${name} must be ${values.slice(0, -1).join(", ")} or ${values.at(-1)}, got ${value}. Correct it.`);
 }
 
 function check(name: string, value: number, fits: boolean, rule: string): void {

@@ -37,6 +37,7 @@ interface Pass {
   readonly split: Split;
   readonly batchSize?: number | undefined;
   readonly meters: readonly Meter[];
+  readonly labels?: readonly string[] | undefined;
   readonly wants: { readonly logits: boolean; readonly loss: boolean };
   visit(host: HostBatch, logits: Float32Array, shape: readonly number[], loss: number): void;
 }
@@ -74,15 +75,14 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationComp
     sum.counted += counted;
     if (counted > 0) sum.loss += loss * counted;
     if (metrics === undefined) return;
-    checkWidth(shape, labels);
     rows.add(host, logits, shape);
   };
-  await pass({ model, split, batchSize, meters, wants: { logits: metrics !== undefined, loss: true }, visit });
+  await pass({ model, split, batchSize, meters, labels: metrics && labels, wants: { logits: metrics !== undefined, loss: true }, visit });
   const measured = generation?.metrics(await generateRows(model, split, generation, batchSize)) ?? metrics?.(rows.predictions()) ?? {};
   const event: EvaluationCompleted = {
     type: "evaluation.completed", time: Date.now(), step, split: split.name, examples: sum.examples,
     metrics: { ...measured, loss: measured["loss"] ?? sum.loss / sum.counted },
-    reports: Object.fromEntries(meters.map((meter) => [meter.id, meter.report()])),
+    reports: Object.fromEntries(meters.map((meter) => [meter.id, structuredClone(meter.report())])),
   };
   stream?.emit(event);
   return event;
@@ -90,20 +90,22 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationComp
 
 async function pass(options: Pass): Promise<void> {
   const { model, meters } = options;
-  const undo = meters.map((meter) => meter.begin?.(model));
+  const undo: (undefined | (() => void))[] = [];
   try {
+    for (const meter of meters) undo.push(meter.begin?.(model));
     await passes(options, unionTaps(meters.map((meter) => meter.taps)));
   } finally {
     for (const end of undo) end?.();
   }
 }
 
-async function passes({ model, split, batchSize = 32, meters, wants, visit }: Pass, taps: Taps): Promise<void> {
+async function passes({ model, split, batchSize = 32, meters, labels, wants, visit }: Pass, taps: Taps): Promise<void> {
   let row = 0;
   for (const host of split.batches({ batchSize, form: formOf(model) })) {
     const [logits, loss] = scope(() => {
       const batch = batchTensors(host);
       const forward = model.forward(batch, taps);
+      checkWidth(forward.logits.shape, labels); // before the loss, which would refuse the labels one by one
       for (const meter of meters) meter.add(forward);
       return wants.loss ? [forward.logits, model.loss(forward, batch)] : [forward.logits];
     }) as [Tensor, Tensor?];

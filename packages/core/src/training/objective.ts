@@ -5,7 +5,9 @@ import type { ForwardResult, Model, TappedActivation, Taps } from "../contracts/
 
 /** The taps that are wanted by at least one. */
 export function unionTaps(taps: readonly Taps[]): Taps {
-  return { activations: taps.some((t) => t.activations === true), hiddenStates: taps.some((t) => t.hiddenStates === true) };
+  const observers = taps.flatMap(({ observe }) => observe ?? []);
+  const observe = observers.length === 0 ? undefined : (activation: TappedActivation): void => observers.forEach((see) => see(activation));
+  return { activations: taps.some((t) => t.activations === true), hiddenStates: taps.some((t) => t.hiddenStates === true), observe };
 }
 
 /** The objective of one forward pass. */
@@ -60,7 +62,12 @@ export class Objective {
     const end = (): void => passes.forEach((pass) => pass.end());
     try {
       if (weights.every((weight) => weight === 0)) throw new DeftError("training.weight", `training: one loss term must have a weight other than 0, got 0 for ${this.names.join(", ")}. Raise one.`);
-      const result = forward({ ...unionTaps(passes.map((pass) => pass.taps)), observe: (activation) => passes.forEach((pass) => pass.observe(activation)) });
+      const taps = unionTaps(passes.map((pass) => pass.taps));
+      const observe = (activation: TappedActivation): void => {
+        taps.observe?.(activation);
+        passes.forEach((pass) => pass.observe(activation));
+      };
+      const result = forward({ ...taps, observe });
       const parts = passes.map((pass) => pass.summands(result, batch));
       const weighted = parts.flatMap((summands, i) => (weights[i] === 0 ? [] : summands.map(({ values, weight }) => ({ values, weight: weight * (weights[i] as number) }))));
       return { summands: weighted, terms: parts, end };

@@ -12,6 +12,8 @@ import type { OptimizerDefinition } from "./optimizer.ts";
 export interface TrainingStream {
   emit(event: RunEvent): void;
   readonly commands: Observable<RunCommand>;
+  /** See `RunStream.guard`; the training runs in it where it is there. */
+  guard?<T>(work: () => Promise<T>): Promise<T>;
 }
 
 /** Options of `train`. */
@@ -94,7 +96,9 @@ export function checkMeters(meters: readonly Meter[] = []): void {
 
 /** Lays out a training. Throws `training.options` on a number out of range and `training.empty` when there is no row. */
 export function planOf({ task, batchSize, accumulate = 1, epochs, maxSteps, ...rest }: TrainingOptions): Plan {
-  const { evaluateEvery = "epoch", saveEvery = "epoch", evaluationBatchSize, clipNorm } = rest;
+  const { evaluateEvery = "epoch", saveEvery = "epoch", evaluationBatchSize, clipNorm, keep = "last", mode = "max" } = rest;
+  for (const [name, value, words] of [["evaluateEvery", evaluateEvery, ["epoch", "never"]], ["saveEvery", saveEvery, ["epoch"]], ["keep", keep, ["best", "last"]], ["mode", mode, ["max", "min"]]] as const)
+    if (typeof value === "string" && !(words as readonly string[]).includes(value)) throw new DeftError("training.options", `training: ${name} must be ${words.join(" or ")}, got ${value}. Correct it.`);
   for (const [name, value] of Object.entries({ batchSize, accumulate, epochs, maxSteps, evaluateEvery, saveEvery, evaluationBatchSize }))
     if (typeof value === "number" && !(Number.isInteger(value) && value >= 1)) throw new DeftError("training.options", `training: ${name} must be a whole number from 1, got ${value}. Correct it.`);
   if (clipNorm !== undefined && !(clipNorm > 0)) throw new DeftError("training.options", `training: clipNorm must be greater than 0, got ${clipNorm}. Correct it or leave it out.`);

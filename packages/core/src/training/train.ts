@@ -17,7 +17,11 @@ import { TrainingStep } from "./training-step.ts";
  * @throws DeftError `training.variables`, `training.options`, `training.empty`, `training.terms`, `training.weight`,
  * `training.nonfinite`, `training.metric`, `training.resume`, those of `evaluate`, and what the checkpoint store throws
  */
-export async function train(options: TrainingOptions): Promise<TrainingResult> {
+export function train(options: TrainingOptions): Promise<TrainingResult> {
+  return options.stream?.guard?.(() => trained(options)) ?? trained(options);
+}
+
+async function trained(options: TrainingOptions): Promise<TrainingResult> {
   const state = options.resume === true ? await options.checkpoints?.load("last") : undefined;
   const training = new Training(options, new Rng((state?.rng ?? options.rng.state).seed));
   try {
@@ -118,7 +122,7 @@ class Training {
   /** Does what subscribers asked for since the last step. */
   async #obey(): Promise<void> {
     for (let command = this.#commands.shift(); command !== undefined; command = this.#commands.shift()) {
-      if (command.type === "stop") this.#stopped ??= command.reason;
+      if (command.type === "stop") this.#stopped ??= command.reason ?? "asked to";
       else if (command.type === "evaluate") await this.#evaluate();
       else if (command.type === "save" && this.#options.checkpoints !== undefined) await this.#save("last");
       else if (command.type === "set-weight") this.#setWeight(command.term, command.weight);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,26 +20,31 @@ export function resolvePlugin(name: string, folder: string): string {
 function resolvePath(path: string): string {
   if (!existsSync(path)) throw new DeftError("plugin.missing", `plugin ${path}: must be a file or a package folder, got nothing there. Check the path (it is relative to the recipe).`);
   if (!statSync(path).isDirectory()) return path;
-  const name = packageName(path);
+  const entry = importCondition(manifestOf(path)?.exports);
+  if (entry !== undefined) return join(path, entry);
+  const name = manifestOf(path)?.name;
   // A package may import itself by name, through its own `exports`; one without falls back on `main`.
   const found = (name === undefined ? undefined : resolveFrom(name, path)) ?? resolveFrom(path, path);
   if (found === undefined) throw new DeftError("plugin.missing", `plugin ${path}: must be a package with an entry, got none in its package.json. Name its file.`);
   return found;
 }
 
-function packageName(folder: string): string | undefined {
+function manifestOf(folder: string): { name?: string; exports?: unknown } | undefined {
   try {
-    return (JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { name?: string }).name;
+    return JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { name?: string; exports?: unknown };
   } catch {
     return undefined;
   }
 }
 
+/** As `import` finds it: of a package that has an entry for `require` besides, that one would bring another copy of core. */
 function resolveFrom(name: string, folder: string): string | undefined {
+  const entry = importEntry(name, folder);
+  if (entry !== undefined) return realpathSync(entry);
   try {
     return createRequire(join(folder, "from.js")).resolve(name);
   } catch {
-    return importEntry(name, folder);
+    return undefined;
   }
 }
 

@@ -49,6 +49,11 @@ export class RunContext implements StageContext {
     this.#stream.command(command);
   }
 
+  /** See `RunStream.guard`. */
+  guard<T>(work: () => Promise<T>): Promise<T> {
+    return this.#stream.guard(work);
+  }
+
   /** Counts a stage that begins. @returns its number, from 0 */
   nextStage(): number {
     return this.#stages++;

@@ -1,4 +1,4 @@
-import { Kernel, type Artifact, type Attachment, type LossTerm, type Meter, type OptimizerDefinition, type PeftMethod, type RunCommand, type RunEvent, type Task } from "@deft-js/core";
+import { DeftError, Kernel, type Artifact, type Attachment, type LossTerm, type Meter, type OptimizerDefinition, type PeftMethod, type RunCommand, type RunEvent, type Task } from "@deft-js/core";
 import type { Observable } from "rxjs";
 import { evaluateArtifact, type EvaluateStageOptions } from "../stages/evaluate.ts";
 import { finetuneArtifact, type FinetuneOptions } from "../stages/finetune.ts";
@@ -44,6 +44,7 @@ class CodeRun implements Run {
   readonly #context: RunContext;
   #artifact: Artifact;
   #attached = false;
+  #isBusy = false;
 
   constructor(options: CreateRunOptions) {
     const { model, seed = 42, folder, resume } = options;
@@ -70,16 +71,31 @@ class CodeRun implements Run {
 
   async fit(options: Parameters<Run["fit"]>[0]): Promise<Readonly<Record<string, unknown>>> {
     const { task, peft, losses, optimizer, meters = [] } = this.#options;
-    const name = `${this.#context.nextStage()}-finetune`;
-    this.#artifact = await finetuneArtifact(this.#artifact, { ...options, task, losses, optimizer, meters, peft: this.#attached ? [] : peft }, this.#place(name));
-    this.#attached = true;
-    return this.#lastMetrics();
+    return this.#alone(async () => {
+      const name = `${this.#context.nextStage()}-finetune`;
+      this.#artifact = await finetuneArtifact(this.#artifact, { ...options, task, losses, optimizer, meters, peft: this.#attached ? [] : peft }, this.#place(name));
+      this.#attached = true;
+      return this.#lastMetrics();
+    });
   }
 
   async evaluate(options: Omit<EvaluateStageOptions, "task"> = {}): Promise<Readonly<Record<string, unknown>>> {
     const { task, meters = [] } = this.#options;
-    this.#artifact = await evaluateArtifact(this.#artifact, { meters, ...options, task }, this.#place("evaluate"));
-    return this.#lastMetrics();
+    return this.#alone(async () => {
+      this.#artifact = await this.#context.guard(() => evaluateArtifact(this.#artifact, { meters, ...options, task }, this.#place("evaluate")));
+      return this.#lastMetrics();
+    });
+  }
+
+  /** One training or evaluation at a time. Throws `run.busy`. */
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isBusy) throw new DeftError("run.busy", "run: fit and evaluate must come one after the other, got a call while another is under way. Await that one first.");
+    this.#isBusy = true;
+    try {
+      return await work();
+    } finally {
+      this.#isBusy = false;
+    }
   }
 
   #place(name: string): { context: RunContext; name: string; kernel: Kernel } {

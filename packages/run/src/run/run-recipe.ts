@@ -1,12 +1,11 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { CORE_VERSION, DeftError, type Artifact, type Kernel, type Reporter, type RunEvent } from "@deft-js/core";
+import { afterTimers, CORE_VERSION, DeftError, type Artifact, type Kernel, type Reporter, type RunEvent } from "@deft-js/core";
 import { formatJson, writeFileAtomically } from "@deft-js/checkpoint";
-import { lastValueFrom, of } from "rxjs";
 import { saveAdapters } from "../adapter/save.ts";
 import { startBackend } from "../backend/start.ts";
 import { backendOf, openRecipe, type Recipe, type RecipeRequest } from "../recipe/open.ts";
-import { announced } from "../stages/stage.ts";
+import { announced, throughStage } from "../stages/stage.ts";
 import { finite } from "./checkpoints.ts";
 import { RunContext } from "./context.ts";
 import { holdFolder } from "./hold.ts";
@@ -95,15 +94,20 @@ class RecipeRun {
     this.#options = options;
   }
 
-  async run(artifact: Artifact): Promise<RunResult> {
+  run(artifact: Artifact): Promise<RunResult> {
+    return this.#options.context.guard(() => this.#connected(artifact));
+  }
+
+  async #connected(artifact: Artifact): Promise<RunResult> {
     const { recipe, context, folder, signal, reporters } = this.#options;
     const command = context.command.bind(context);
     const history = context.resume ? await readEvents(folder) : [];
     const run = { events: context.events, command, folder, recipe: { text: recipe.text, content: recipe.content }, history };
-    const connected = [eventsFile(folder), ...reporters].map((reporter) => ({ id: reporter.id, disconnect: reporter.connect(run) }));
+    const connected: { readonly id: string; readonly disconnect: () => void }[] = [];
     const stop = (): void => context.command({ type: "stop", reason: "interrupted" });
     signal?.addEventListener("abort", stop);
     try {
+      for (const reporter of [eventsFile(folder), ...reporters]) connected.push({ id: reporter.id, disconnect: reporter.connect(run) });
       return await this.#stages(artifact);
     } catch (error) {
       const code = error instanceof DeftError ? error.code : "internal";
@@ -111,6 +115,7 @@ class RecipeRun {
       throw error;
     } finally {
       signal?.removeEventListener("abort", stop);
+      await afterTimers(); // what a subscriber threw at the last event is a warning of this run
       for (const { id, disconnect } of connected.reverse()) this.#disconnect(id, disconnect); // the events file last: it takes the others' warnings
       context.complete();
     }
@@ -124,7 +129,7 @@ class RecipeRun {
     let artifact = first;
     for (const stage of recipe.stages) {
       const from = artifact;
-      artifact = await announced({ id: stage.id, context, artifact, of: recipe.stages.length, run: () => lastValueFrom(of(from).pipe(stage.operator(context))) });
+      artifact = await announced({ id: stage.id, context, artifact, of: recipe.stages.length, run: () => throughStage(stage, from, context) });
       checkAborted(signal, `Continue with \`deft run ${resolve(folder)} --resume\`.`);
     }
     const trained = artifact.metrics["finetune"] !== undefined && (artifact.attachments.length > 0 || artifact.model.headParameters().length > 0);

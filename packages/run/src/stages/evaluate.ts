@@ -70,12 +70,13 @@ export async function evaluateArtifact(artifact: Artifact, options: EvaluateStag
   };
   const installed = await execution?.install(artifact.model, { rng: context.rng.fork("execution"), calibration: () => open.train.batches({ batchSize }) });
   const results: Record<string, unknown> = {};
+  let ran = {};
   try {
     for (const split of wanted) results[split.name] = await measured(split);
+    if (execution !== undefined) ran = { execution: { id: execution.id, options: execution.options, exact: execution.exact, ...installed?.report() } };
   } finally {
     installed?.uninstall();
   }
-  const ran = execution === undefined ? {} : { execution: { id: execution.id, options: execution.options, exact: execution.exact, ...installed?.report() } };
   return withMetrics({ ...artifact, task }, "evaluate", { evaluations: results, ...ran });
 }
 

@@ -1,4 +1,4 @@
-import { LOSS_TERM, METER, PEFT_METHOD, TASK, withMetrics, type Artifact, type Contribution, type Kernel, type LossTerm, type Meter, type PeftMethod, type Stage, type StageContext, type Task } from "@deft-js/core";
+import { LOSS_TERM, METER, PEFT_METHOD, TASK, withMetrics, type Artifact, type Attachment, type Contribution, type Kernel, type LossTerm, type Meter, type PeftMethod, type Stage, type StageContext, type Task } from "@deft-js/core";
 import type { OperatorFunction } from "rxjs";
 import { z } from "zod";
 import { choice, makeChosen, type Choice } from "../recipe/choice.ts";
@@ -70,14 +70,24 @@ export function finetune(options: FinetuneOptions): OperatorFunction<Artifact, A
 export async function finetuneArtifact(artifact: Artifact, options: FinetuneOptions, { context, name, kernel }: { context: StageContext; name: string; kernel: Kernel }): Promise<Artifact> {
   const { task, peft = [], losses = [], meters = defaultMeters(kernel), lossesRecord = losses.map((loss) => loss.name), ...settings } = options;
   const open = await openTask(task, { tokenizer: artifact.tokenizer, rng: context.rng });
-  const fresh = [peft].flat().map((method, i) => method.attach(artifact.model, context.rng.fork(`${name} attach ${i}`), { tokenizer: artifact.tokenizer }));
-  const attachments = [...artifact.attachments, ...fresh];
+  const fresh: Attachment[] = [];
   try {
+    for (const [i, method] of [peft].flat().entries()) fresh.push(method.attach(artifact.model, context.rng.fork(`${name} attach ${i}`), { tokenizer: artifact.tokenizer }));
+    const attachments = [...artifact.attachments, ...fresh];
     const { trainableParameters, ...result } = await trainStage({ artifact, context, name, settings, task: open, metrics: task.metrics?.bind(task), attachments, losses, meters });
     const record = { task: { [task.id]: task.options }, losses: lossesRecord, labels: open.labels };
     return withMetrics({ ...artifact, attachments, task }, "finetune", { ...trainingMetrics(result), trainableParameters, ...record });
   } catch (error) {
-    for (const attachment of [...fresh].reverse()) attachment.detach();
+    for (const attachment of [...fresh].reverse()) detachQuietly(attachment);
     throw error;
+  }
+}
+
+/** What fails while another error is on its way must not take its place, nor keep the others attached. */
+function detachQuietly(attachment: Attachment): void {
+  try {
+    attachment.detach();
+  } catch {
+    // the error that is on its way is the cause
   }
 }

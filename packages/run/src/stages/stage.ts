@@ -1,6 +1,6 @@
-import type { Artifact, Stage, StageContext } from "@deft-js/core";
+import { DeftError, type Artifact, type Stage, type StageContext } from "@deft-js/core";
 import { concatMap, lastValueFrom, of, type OperatorFunction } from "rxjs";
-import { contextOf, type RunContext } from "../run/context.ts";
+import { contextOf, withContext, type RunContext } from "../run/context.ts";
 
 /** What a stage does to an artifact. */
 export type StageBody = (artifact: Artifact, context: StageContext, name: string) => Promise<Artifact>;
@@ -14,7 +14,7 @@ export function stageOf(id: string, options: Readonly<Record<string, unknown>>, 
 export function inPipeline(id: string, body: StageBody): OperatorFunction<Artifact, Artifact> {
   return concatMap((artifact) => {
     const context = contextOf(artifact);
-    return announced({ id, context, artifact, run: (name) => body(artifact, context, name) });
+    return announced({ id, context, artifact, run: async (name) => withContext(await body(artifact, context, name), context) });
   });
 }
 
@@ -22,12 +22,34 @@ export function inPipeline(id: string, body: StageBody): OperatorFunction<Artifa
 export function stage(made: Stage): OperatorFunction<Artifact, Artifact> {
   return concatMap((artifact) => {
     const context = contextOf(artifact);
-    return announced({ id: made.id, context, artifact, run: () => lastValueFrom(of(artifact).pipe(made.operator(context))) });
+    return announced({ id: made.id, context, artifact, run: async () => withContext(await throughStage(made, artifact, context), context) });
   });
 }
 
+/** What a stage makes of an artifact. @throws DeftError `stage.artifact` when that is none */
+export async function throughStage(made: Stage, artifact: Artifact, context: StageContext): Promise<Artifact> {
+  const next = (await lastValueFrom(of(artifact).pipe(made.operator(context)), { defaultValue: undefined })) as Partial<Artifact> | undefined;
+  const lacking = (["model", "tokenizer", "attachments", "metrics"] as const).find((key) => next?.[key] === undefined);
+  if (lacking !== undefined) throw new DeftError("stage.artifact", `stage ${made.id}: must give an artifact, got ${next === undefined ? "nothing" : `one without ${lacking}`}. Return the one that came in, or { ...artifact } with what is new.`);
+  return next as Artifact;
+}
+
 /** Runs one stage between its two events. */
-export async function announced({ id, context, artifact, of, run }: { id: string; context: RunContext; artifact: Artifact; of?: number; run: (name: string) => Promise<Artifact> }): Promise<Artifact> {
+export function announced(stage: Announced): Promise<Artifact> {
+  return stage.context.guard(() => betweenEvents(stage));
+}
+
+/** A stage in its run. */
+interface Announced {
+  readonly id: string;
+  readonly context: RunContext;
+  readonly artifact: Artifact;
+  /** The number of stages, where it is known. */
+  readonly of?: number;
+  run(name: string): Promise<Artifact>;
+}
+
+async function betweenEvents({ id, context, artifact, of, run }: Announced): Promise<Artifact> {
   const index = context.nextStage();
   context.emit({ type: "stage.started", time: Date.now(), stage: id, index, of: of ?? index + 1 });
   const next = await run(`${index}-${id}`);

@@ -1,14 +1,20 @@
 import { METER, type Kernel, type Meter, type OpenTask, type Task, type Tokenizer } from "@deft-js/core";
 import type { Rng } from "@deft-js/tensor";
 
-const opened = new WeakMap<Task, WeakMap<Tokenizer, Promise<OpenTask>>>();
+const opened = new WeakMap<Task, WeakMap<Tokenizer, Map<number, Promise<OpenTask>>>>();
 
-/** A task with its data open for a tokenizer; opened once however often it is asked for. */
+/** A task with its data open for a tokenizer and a seed; opened once however often it is asked for, unless it failed. */
 export function openTask(task: Task, { tokenizer, rng }: { tokenizer: Tokenizer; rng: Rng }): Promise<OpenTask> {
   let byTokenizer = opened.get(task);
   if (byTokenizer === undefined) opened.set(task, (byTokenizer = new WeakMap()));
-  let open = byTokenizer.get(tokenizer);
-  if (open === undefined) byTokenizer.set(tokenizer, (open = task.open({ tokenizer, rng: rng.fork("task") })));
+  let bySeed = byTokenizer.get(tokenizer);
+  if (bySeed === undefined) byTokenizer.set(tokenizer, (bySeed = new Map()));
+  const { seed } = rng.state;
+  const known = bySeed.get(seed);
+  if (known !== undefined) return known;
+  const open = task.open({ tokenizer, rng: rng.fork("task") });
+  bySeed.set(seed, open);
+  open.catch(() => bySeed.delete(seed));
   return open;
 }
 

@@ -43,6 +43,7 @@ export async function trainStage(training: StageTraining): Promise<TrainingResul
 function checkEvaluations({ earlyStopping, evaluateEvery, keep }: TrainingSettings, { evaluation }: OpenTask): void {
   const waiting = earlyStopping !== undefined ? "earlyStopping" : keep === "best" ? "keep: best" : undefined;
   if (waiting !== undefined && evaluateEvery === "never") throw new DeftError("early-stopping.split", `training: ${waiting} needs evaluations, got evaluateEvery: never. Leave one of them out.`);
+  if (waiting !== undefined && evaluation.length === 0) throw new DeftError("early-stopping.split", `training: ${waiting} needs a split to evaluate, got a task without one. Leave it out.`);
   const watched = earlyStopping?.split;
   if (watched !== undefined && evaluation.every(({ name }) => name !== watched))
     throw new DeftError("early-stopping.split", `early stopping: split must be one of ${evaluation.map(({ name }) => name).join(", ")}, got ${watched}. Correct it.`);

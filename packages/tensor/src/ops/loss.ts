@@ -25,7 +25,7 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntro
     name: "crossEntropy",
     inputs: [logits],
     forward: () => {
-      const fused = runKernel("DeftCrossEntropy", { logits, labels }, { ignoreIndex });
+      const fused = fusedLoss(logits, labels, ignoreIndex);
       if (fused === undefined) {
         checkLabels(labels.dataSync(), logits.shape[1] ?? 0, ignoreIndex);
         return { output: composed(logits, labels, ignoreIndex), saved: [logits, labels] };
@@ -39,6 +39,16 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntro
       return [fused === undefined ? composedGradient(logits, labels, ignoreIndex, dy) : output(fused, 0, "DeftCrossEntropyGradient")];
     },
   });
+}
+
+/** The back-end's own kernel; what it refuses of the labels is said as everywhere else. */
+function fusedLoss(logits: Tensor, labels: Tensor, ignoreIndex: number) {
+  try {
+    return runKernel("DeftCrossEntropy", { logits, labels }, { ignoreIndex });
+  } catch (error) {
+    checkLabels(labels.dataSync(), logits.shape[1] ?? 0, ignoreIndex);
+    throw error;
+  }
 }
 
 /** A label that is no class would count as a row without a loss. */

@@ -70,11 +70,11 @@ function demandWeightless({ weightless, forward, batch, variables }: LossTermSub
 }
 
 function demandObserver({ term, forward, batch, variables }: LossTermSubject): void {
-  const { compute, observer } = term();
-  if (observer === undefined) return;
+  const made = term();
+  if (made.observer === undefined) return;
   for (const progress of [at(0), at(TOTAL - 1)]) {
-    const plain = (): ops.Tensor => compute(forward(), batch, progress);
-    const { value, gradients } = observed(observer(progress), forward, variables);
+    const plain = (): ops.Tensor => made.compute(forward(), batch, progress);
+    const { value, gradients } = observed(made.observer(progress), forward, variables);
     demandClose({ name: "observer: loss", actual: value, expected: ops.scope(() => Float32Array.from(ops.read(plain()))), tolerance: 1e-6, relativeTo: "entry" });
     for (const [path, expected] of tapeGradients(plain, variables)) demandClose({ name: `observer: gradient of ${path}`, actual: gradients.get(path) as Float32Array, expected, tolerance: 1e-6, relativeTo: "max" });
   }

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { ops } from "@deft-js/core";
 import { demand, type Check } from "../check.ts";
 import { demandClose, sameBits } from "../compare.ts";
 import { onBench, randomState, type PeftMethodSubject } from "./subject.ts";
@@ -89,7 +90,11 @@ function demandMerge(subject: PeftMethodSubject): Promise<void> {
     const unmerged = logits();
     demand(!sameBits(unmerged, plain), "forward: random values must change the logits, got the same");
     demand(attachment.merge !== undefined, "merge: must be there, got none");
+    const [tensors, { variables }] = [ops.memory().tensors, attachment];
     attachment.merge();
     demandClose({ name: "merge: the logits", actual: logits(), expected: unmerged, tolerance: 1e-5, relativeTo: "max" });
+    const kept = variables.find(({ value }) => !value.isDisposed);
+    demand(kept === undefined, `merge: must detach, which disposes the variables, got ${kept?.path} alive`);
+    demand(ops.memory().tensors <= tensors - variables.length, `merge: must leave no tensor behind, got ${ops.memory().tensors - tensors + variables.length} more`);
   });
 }

@@ -15,6 +15,7 @@ export function taskChecks(subject: TaskSubject): readonly Check[] {
   return [
     { name: "is described by plain JSON", run: () => demandJson(subject) },
     { name: "opens splits with rows under names of their own", run: () => demandSplits(subject) },
+    { name: "opens the same rows from the same seed", run: () => demandSeeded(subject) },
     { name: "delivers every row once, well formed", run: () => demandRows(subject) },
     { name: "shuffles by the generator alone", run: () => demandOrder(subject) },
     { name: "skips batches as if they had been read", run: () => demandSkip(subject) },
@@ -44,6 +45,13 @@ async function demandSplits(subject: TaskSubject): Promise<void> {
   const names = evaluation.map(({ name }) => name);
   demand(new Set(names).size === names.length, `open: evaluation splits must have names of their own, got ${names.join(", ")}`);
   for (const { name, size } of await splits(subject)) demand(size > 0, `split ${name}: must have rows, got none`);
+}
+
+/** Nothing is drawn but from the context's generator, and splits are read in the same order every time. */
+async function demandSeeded(subject: TaskSubject): Promise<void> {
+  const rows = async (): Promise<string> => (await splits(subject)).map((split) => [...split.batches({ batchSize: 1 })].map(rowKey).join("|")).join("/");
+  const first = await rows();
+  for (let again = 0; again < 3; again++) demand((await rows()) === first, "open: the same seed must give the same rows in the same order, got others");
 }
 
 async function demandRows(subject: TaskSubject): Promise<void> {
@@ -76,7 +84,7 @@ async function demandOrder(subject: TaskSubject): Promise<void> {
 async function demandSkip(subject: TaskSubject): Promise<void> {
   const { train } = await open(subject);
   for (const bucket of [false, true]) {
-    const keys = (skip: number): string[] => [...train.batches({ batchSize: 1, order: new ops.Rng(1), skip, bucket })].map(rowKey);
+    const keys = (skip: number): string[] => [...train.batches({ batchSize: Math.min(subject.batchSize ?? 3, Math.ceil(train.size / 2)), order: new ops.Rng(1), skip, bucket })].map(rowKey);
     demand(keys(1).join("|") === keys(0).slice(1).join("|"), `batches: skip 1 must leave out the first batch alone, got other batches${bucket ? " with buckets" : ""}`);
   }
 }

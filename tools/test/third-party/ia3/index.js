@@ -1,6 +1,6 @@
 // (IA)³, Liu et al. 2022 (arXiv:2205.05638): a learned vector scales the outputs of some linear layers. Written against the
 // public contracts alone, as somebody outside the toolkit would.
-import { DeftError, definePlugin, ops, PEFT_METHOD } from "@deft-js/core";
+import { attachmentOf, DeftError, definePlugin, ops, PEFT_METHOD } from "@deft-js/core";
 import { z } from "zod";
 
 const options = z.strictObject({ target: z.string().default(String.raw`attention\.self\.(key|value)$`) });
@@ -10,24 +10,7 @@ function attach(method, model) {
   if (sites.length === 0) throw new DeftError("ia3.target", `ia3: target must match a linear layer, got ${method.options.target}. Correct it.`);
   const variables = sites.map((site) => new ops.Variable(`${site.path}.ia3_l`, ops.ones([site.dOut])));
   const undo = sites.map((site, i) => site.wrap((x, base) => ops.mul(base(x), variables[i].value)));
-  const array = (variable) => ({ name: variable.path, shape: variable.shape, values: variable.data() });
-  return {
-    method,
-    variables,
-    detach() {
-      for (const remove of undo) remove();
-      for (const variable of variables) variable.dispose();
-    },
-    state: () => variables.map(array),
-    loadState(state) {
-      const found = new Map([...state].map((t) => [t.name, t]));
-      for (const variable of variables) {
-        const tensor = found.get(variable.path);
-        if (tensor === undefined) throw new DeftError("ia3.state", `ia3: ${variable.path} must be in the state, got none. Load the right file.`);
-        variable.load(tensor.values);
-      }
-    },
-  };
+  return attachmentOf({ method, variables, undo });
 }
 
 export default definePlugin({
