@@ -3,10 +3,11 @@ import { definePlugin, DeftError, Kernel, PEFT_METHOD, type Artifact, type Attac
 import { lora } from "@deft-js/plugin-peft-lora";
 import { text } from "@deft-js/plugin-task-text";
 import { createKernel, createRun, finetune, load, loadModel, stage } from "@deft-js/run";
-import { memory } from "@deft-js/tensor";
+import { memory, Rng } from "@deft-js/tensor";
 import { config, lastValueFrom } from "rxjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
+import { exportArtifact } from "../src/stages/export.ts";
 import { makeWorld, PLUGINS, type World } from "./support/world.ts";
 
 const kernel = await createKernel({ plugins: PLUGINS, discover: false });
@@ -27,6 +28,15 @@ describe("a run in code", () => {
     await expect(createRun({ model, task: task(), peft: [lora({ rank: 2 }), lora({ target: "nosuch$" })] }).fit(settings)).rejects.toMatchObject({ code: "lora.target" });
     expect(memory()).toEqual(before);
     await expect(createRun({ model, task: task(), peft: [lora({ rank: 2 }), stuck, lora({ target: "nosuch$" })] }).fit(settings)).rejects.toMatchObject({ code: "lora.target" });
+  });
+
+  test("says what is in the weights already when a merge fails half-way", async () => {
+    const artifact = await open();
+    const first = lora({ rank: 2 }).attach(artifact.model, new Rng(1));
+    const stuck = { ...lora({ rank: 2 }).attach(artifact.model, new Rng(2)), merge: () => { throw new Error("no room."); } } as Attachment;
+    const stuckFirst = { ...artifact, attachments: [stuck] };
+    await expect(exportArtifact(stuckFirst, world.path("no"), { layout: "model" })).rejects.toThrow(/^no room\.$/);
+    await expect(exportArtifact({ ...artifact, attachments: [first, stuck] }, world.path("no"), { layout: "model" })).rejects.toMatchObject({ code: "export.merge", message: "export: lora must merge, got no room. The model has lora in its weights already. Load it again, and leave lora out." });
   });
 
   test("trains and evaluates one after the other, and leaves rxjs's handler to others", async () => {

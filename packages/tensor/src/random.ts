@@ -84,7 +84,7 @@ export class Rng {
     return order;
   }
 
-  /** An independent stream named by `label`: the same label always gives the same stream, whatever was drawn before. */
+  /** An independent stream named by `label`: the same label always gives the same stream, whatever was drawn before. Labels follow each other as one: `fork("a").fork("b")` is `fork("ab")`. */
   fork(label: string): Rng {
     let h = this.#seed;
     for (let i = 0; i < label.length; i++) h = mix((Math.imul(h, 31) + label.charCodeAt(i)) | 0);

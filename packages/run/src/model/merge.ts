@@ -1,4 +1,4 @@
-import { DeftError, ops, transposeMatrix, type Artifact, type Model, type WeightFormat } from "@deft-js/core";
+import { DeftError, ops, transposeMatrix, type Artifact, type Attachment, type Model, type WeightFormat } from "@deft-js/core";
 import { layoutsOf } from "../adapter/save.ts";
 import { encodings } from "./encodings.ts";
 
@@ -25,9 +25,24 @@ export function mergeAll(artifact: Artifact, into?: MergeInto): { readonly artif
   const formats = [...new Set([...before.values()].map(({ id }) => id))].join(", ");
   if (attachments.length > 0 && before.size > 0 && into === undefined)
     throw new DeftError("export.base", `export: merging into weights held as ${formats} must be explicit, got no \`base\`. Say base: dense (float32, exact) or base: held (encoded again, with the drift reported).`);
-  for (const attachment of attachments) attachment.merge?.(); // innermost first: what stands around it acts on what it makes
+  mergeInOrder(attachments);
   const merged = { ...artifact, attachments: [] };
   return into === "held" && attachments.length > 0 && before.size > 0 ? { artifact: merged, drift: encodeAgain(model, before) } : { artifact: merged };
+}
+
+/** Innermost first: what stands around it acts on what it makes. */
+function mergeInOrder(attachments: readonly Attachment[]): void {
+  const merged: string[] = [];
+  for (const attachment of attachments) {
+    const { id } = attachment.method;
+    try {
+      attachment.merge?.();
+    } catch (cause) {
+      if (merged.length === 0) throw cause; // nothing has changed
+      throw new DeftError("export.merge", `export: ${id} must merge, got ${cause instanceof Error ? cause.message : String(cause)} The model has ${merged.join(", ")} in its weights already. Load it again, and leave ${id} out.`, { cause });
+    }
+    merged.push(id);
+  }
 }
 
 /** Encodes the matrices that merging made dense. */

@@ -24,7 +24,7 @@ export interface PipelineOptions {
 
 /**
  * The beginning of a pipeline: `load("./bert-mini", { head, labels }).pipe(finetune({…}), evaluate(), exportTo("./out"))`. Every subscription is a run of
- * its own; its stages share streams, seed and folder through the artifact.
+ * its own; its stages share streams, seed and folder through the artifact. Where it ends nobody knows: its streams stay open, and its reporters connected.
  */
 export function load(path: string, options: PipelineOptions & Omit<LoadModelOptions, "kernel"> = {}): Observable<Artifact> {
   return pipeline(options, (kernel) => loadModel(path, { ...options, kernel }));
