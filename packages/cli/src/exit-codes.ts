@@ -28,6 +28,7 @@ export const EXIT_CODE_MEANINGS: readonly (readonly [code: number, meaning: stri
 const BY_CODE: Readonly<Record<string, number>> = {
   "run.interrupted": EXIT_CODES.interrupted,
   "tensor.labels": EXIT_CODES.data,
+  "tensor.ids": EXIT_CODES.data,
   "tensor.quantized": EXIT_CODES.files,
   "quantize.nonfinite": EXIT_CODES.files,
   "generation.nonfinite": EXIT_CODES.training,

@@ -1,5 +1,5 @@
 import { AdapterSet, DenseWeight, ops, type Model, type PeftMethod } from "@deft-js/core";
-import { toyBatch, toyModel } from "@deft-js/testkit";
+import { letterTokenizer, toyBatch, toyModel } from "@deft-js/testkit";
 import { beforeAll, describe, expect, it } from "vitest";
 
 /** y + s·base(x)·2 on queries: mergeable, order-dependent together with `shift`. */
@@ -89,6 +89,18 @@ describe("AdapterSet", () => {
     expect(logits()).toEqual(plain);
     expect([...model.parameters()].map(([name, variable]) => [name, [...variable.data()]])).toEqual(bits);
     expect(ops.memory().tensors).toBe(tensors);
+  });
+
+  it("hands the context on, when it attaches again, too", () => {
+    const seen: unknown[] = [];
+    const asking: PeftMethod = { ...doubled, attach: (on, rng, context) => (seen.push(context), doubled.attach(on, rng)) };
+    const context = { tokenizer: letterTokenizer };
+    const set = new AdapterSet(model);
+    set.add("a", asking, new ops.Rng(1), context);
+    set.use("a");
+    set.merge();
+    set.dispose();
+    expect(seen).toEqual([context, context]);
   });
 
   it("is merged by the set alone, and for good once that is committed", () => {

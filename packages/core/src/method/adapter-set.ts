@@ -1,11 +1,12 @@
 import { DeftError, type Rng, type Variable } from "@deft-js/tensor";
-import type { Attachment, PeftMethod } from "../contracts/method.ts";
+import type { AttachContext, Attachment, PeftMethod } from "../contracts/method.ts";
 import type { Model, NamedArray } from "../contracts/model.ts";
 import { biasesOf, install, over, recordedModel, uninstall, type Overlays, type RecordedWrap } from "./recorded-model.ts";
 
 interface Held {
   readonly method: PeftMethod;
   readonly rng: Rng;
+  readonly context: AttachContext | undefined;
   readonly wraps: Set<RecordedWrap>;
   /** As the method made it. */
   readonly own: Attachment;
@@ -54,12 +55,13 @@ export class AdapterSet {
 
   /**
    * Attaches a method under a name, not in use yet.
+   * @param context for methods that ask for it: a prompt that starts from a text needs the tokenizer
    * @throws DeftError `adapters.name` when the name is taken, `adapters.merged` while merged, `adapters.busy`, and what the method throws
    */
-  add(name: string, method: PeftMethod, rng: Rng): Attachment {
+  add(name: string, method: PeftMethod, rng: Rng, context?: AttachContext): Attachment {
     this.#checkFree("add");
     if (this.#held.has(name)) throw new DeftError("adapters.name", `adapters: names must be unique, got ${name} twice. Choose another or remove the first.`);
-    return this.#attach(name, method, rng);
+    return this.#attach(name, { method, rng, context });
   }
 
   /** The attachment with this name. @throws DeftError `adapters.name` */
@@ -156,10 +158,7 @@ export class AdapterSet {
     this.#overlays.clear();
     for (const [bias, values] of biases) bias.load(values);
     this.#merged = undefined;
-    for (const name of names) {
-      const { method, rng } = this.#of(name);
-      this.#attach(name, method, rng).loadState(states.get(name) ?? []);
-    }
+    for (const name of names) this.#attach(name, this.#of(name)).loadState(states.get(name) ?? []);
     this.use(names);
   }
 
@@ -182,14 +181,14 @@ export class AdapterSet {
     for (const name of this.names) this.remove(name);
   }
 
-  #attach(name: string, method: PeftMethod, rng: Rng): Attachment {
+  #attach(name: string, { method, rng, context }: Pick<Held, "method" | "rng" | "context">): Attachment {
     const wraps = new Set<RecordedWrap>();
-    const own = method.attach(recordedModel(this.#model, wraps, this.#overlays), rng);
+    const own = method.attach(recordedModel(this.#model, wraps, this.#overlays), rng, context);
     const refuse = (): never => {
       throw new DeftError("adapters.merge", `adapters: ${name} must be merged by the set that holds it, got merge of its attachment. Call merge of the set, and commit before the model is written.`);
     };
     const attachment = own.merge === undefined ? own : over(own, { merge: refuse });
-    this.#held.set(name, { method, rng, wraps, own, attachment });
+    this.#held.set(name, { method, rng, context, wraps, own, attachment });
     return attachment;
   }
 

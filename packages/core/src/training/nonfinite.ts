@@ -23,6 +23,6 @@ export function checkFinite(step: number, { terms, loss, squaredNorms }: StepSca
   const where = parameter === undefined ? "all gradients are finite" : `the first gradient that is not finite is of ${parameter}`;
   throw new DeftError(
     "training.nonfinite",
-    `training: loss and gradients must be finite, got ${what} at step ${step}; ${where}. No variable was changed by this step and the last checkpoint stays; lower the learning rate or clip gradients, and check the weights for NaN when it is step 1.`,
+    `training: loss and gradients must be finite, got ${what} at step ${step}; ${where}. No variable was changed by this step and the last checkpoint stays; lower the learning rate or clip gradients, leave out batches in which no label counts, and check the weights for NaN when it is step 1.`,
   );
 }

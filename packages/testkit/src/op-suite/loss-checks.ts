@@ -1,10 +1,10 @@
-import { crossEntropy, intTensor, read, scope, tensor, valueAndGradients, Variable, type Tensor } from "@deft-js/tensor";
+import { crossEntropy, embedding, intTensor, read, scope, tensor, valueAndGradients, Variable, type Tensor } from "@deft-js/tensor";
 import { compare, type Check } from "./run.ts";
 
 const lossOf = (logits: readonly number[], labels: readonly number[]): number =>
   scope(() => read(crossEntropy(tensor(logits, [labels.length, logits.length / labels.length]), intTensor(labels, [labels.length])))[0] as number);
 
-/** Cross entropy at its edges: a label that is no class is refused, or makes the loss NaN, since it must not count as a row without a loss. */
+/** Cross entropy and lookup at their edges: a label that is no class, or an id without a row, is refused, or makes what comes of it NaN: it must not pass unseen. */
 export function lossChecks(): Check[] {
   const refused = [5, -1, 2 ** 20].map((label): Check => ({
     name: `crossEntropy of the label ${label}, which is no class`,
@@ -19,8 +19,22 @@ export function lossChecks(): Check[] {
       if (!Number.isNaN(loss)) throw new Error(`crossEntropy must refuse the label ${label} of 5 classes or give NaN, got ${loss}`);
     },
   }));
+  const withoutRow = [2, -1].map((id): Check => ({
+    name: `embedding of the id ${id}, which has no row`,
+    run: () => {
+      let values: Float32Array;
+      try {
+        values = scope(() => read(embedding(tensor([1, 2], [2, 1]), intTensor([1, id], [2]))));
+      } catch (error) {
+        if (!String(error).includes(`embedding: ids must lie in [0, 2), got ${id} at 1.`)) throw error;
+        return;
+      }
+      if (values[0] !== 2 || !Number.isNaN(values[1])) throw new Error(`embedding must refuse the id ${id} of 2 rows or give NaN, got ${String(values)}`);
+    },
+  }));
   return [
     ...refused,
+    ...withoutRow,
     { name: "crossEntropy beside a logit of −∞", run: () => compare("loss", [lossOf([1, 2, -Infinity], [1])], [Math.log(1 + Math.exp(-1))], 1e-6) },
     {
       name: "crossEntropy without a row that counts has the gradient 0",
