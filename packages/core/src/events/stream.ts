@@ -65,10 +65,11 @@ export function afterTimers(): Promise<void> {
 
 /** Waits for what subscribers throw at the last events, and at the warnings about that. */
 async function untilQuiet(): Promise<void> {
-  for (let before = -1; before !== thrown; ) {
-    before = thrown;
+  let seen: number;
+  do {
+    seen = thrown;
     await afterTimers();
-  }
+  } while (thrown !== seen);
 }
 
 /** Errors of subscribers so far. */
