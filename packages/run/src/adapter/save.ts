@@ -87,11 +87,12 @@ function headOf({ model }: Artifact, more: readonly string[] = []): readonly Nam
   return names.size === 0 ? [] : [...model.exportParameters()].filter(({ name }) => names.has(name));
 }
 
-function recordOf({ model, source, metrics, task }: Artifact, { method, head, ...written }: { layout: AdapterLayoutId; name: string; method: PeftMethod | undefined; head: readonly NamedArray[]; fingerprint: string }): AdapterRecord {
+function recordOf({ model, source, metrics, task }: Artifact, { layout, name, method, head, fingerprint }: { layout: AdapterLayoutId; name: string; method: PeftMethod | undefined; head: readonly NamedArray[]; fingerprint: string }): AdapterRecord {
   const training = lastTraining(metrics);
   return {
     format: 1,
-    ...written,
+    layout,
+    name,
     method: method === undefined ? undefined : { id: method.id, options: method.options },
     base: source,
     ...weightsOf(model),
@@ -99,6 +100,7 @@ function recordOf({ model, source, metrics, task }: Artifact, { method, head, ..
     labels: training?.labels ?? [],
     task: task === undefined ? undefined : { [task.id]: task.options },
     losses: training?.losses,
+    fingerprint,
   };
 }
 
