@@ -1,5 +1,5 @@
 import { ops, type Execution, type InstalledExecution, type MlpBlock } from "@deft-js/core";
-import { observe, type Seen } from "./observe.ts";
+import { observe } from "./observe.ts";
 import { checked, predictorSchema, type PredictorOptions } from "./options.ts";
 import { Predictor, type PredictorQuality } from "./predictor.ts";
 import type { Selection } from "./selecting.ts";
@@ -18,18 +18,15 @@ interface Trained {
 export function predictorExecution(options: PredictorOptions = {}): Execution {
   const chosen = checked("predictor", predictorSchema, options);
   const install: Execution["install"] = (model, context) => {
-    const seen = observe(model, chosenBlocks(model, chosen.layers), chosen, context);
-    const blocks = [...seen].flatMap(([block, { training }]) => (training.tokens === 0 ? [] : [block])); // the others are passed over
+    const seen = [...observe(model, chosenBlocks(model, chosen.layers), chosen, context)].filter(([, { training }]) => training.tokens > 0); // the others are passed over
     const trained = new Map<string, Trained>();
-    for (const block of blocks) {
-      const { mlp, down } = block;
-      const { training, held, threshold } = seen.get(block) as Seen;
+    for (const [{ mlp, down }, { training, held, threshold }] of seen) {
       const settings = { ...chosen, path: mlp.path, rng: context.rng.fork(mlp.path) };
       const predictor = new Predictor(settings, training);
       predictor.train(settings, training);
       trained.set(down.path, { predictor, about: { ...predictor.calibrate(chosen.recall, held), threshold } });
     }
-    const predictions = predicting(blocks, (block) => (trained.get(block.down.path) as Trained).predictor);
+    const predictions = predicting(seen.map(([block]) => block), (block) => (trained.get(block.down.path) as Trained).predictor);
     const skipping = installSkipping(model, chosen, { of: () => ({}), projections: predictions.projections, describe: ({ down }) => ({ predictor: trained.get(down.path)?.about }) });
     const uninstall = (): void => {
       skipping.uninstall();

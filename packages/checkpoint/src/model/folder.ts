@@ -23,8 +23,8 @@ export interface WriteModelFolderOptions {
   readonly config: ModelConfig;
   /** In file layout; each one's `values` is read once, when its turn comes. Bytes of any dtype where a weight is not dense. */
   readonly tensors: Iterable<WritableTensor>;
-  /** Paths of files to be copied in under their own names: tokenizer.json, tokenizer_config.json, … */
-  readonly copy?: readonly string[];
+  /** Paths of files to be copied in, under their own names (tokenizer.json, tokenizer_config.json, …) or by the names that they get. */
+  readonly copy?: readonly string[] | Readonly<Record<string, string>>;
   /** Further files by name. */
   readonly files?: Readonly<Record<string, FolderFile>>;
 }
@@ -53,10 +53,11 @@ export async function openModelFolder(path: string): Promise<ModelFolder> {
  * `checkpoint.unwritable`, `checkpoint.missing` when a file to be copied is not there, `safetensors.*`.
  */
 export async function writeModelFolder(path: string, { config, tensors, copy = [], files = {} }: WriteModelFolderOptions): Promise<void> {
-  for (const from of copy) {
+  const named = Array.isArray(copy) ? copy.map((from: string) => [basename(from), from] as const) : Object.entries(copy as Readonly<Record<string, string>>);
+  for (const [, from] of named) {
     if (!(await isFile(from))) throw new DeftError("checkpoint.missing", `writeModelFolder: files to be copied must exist, got ${from}. Check the path.`);
   }
-  const copies = copy.map((from): [string, FolderFile] => [basename(from), (to) => copyFile(from, to)]);
+  const copies = named.map(([name, from]): [string, FolderFile] => [name, (to) => copyFile(from, to)]);
   const content: Record<string, FolderFile> = {
     ...files,
     ...Object.fromEntries(copies),

@@ -70,7 +70,7 @@ export async function openModel(path: string, { kernel, adapter, plan, revision,
   const adapters = adapter === undefined ? [] : await readAdapters(adapter, kernel, { plan });
   for (const { path: from, unknownKeys } of adapters) if (unknownKeys.length > 0) warn(`${from}: adapter_config.json has keys that are kept but not known: ${unknownKeys.join(", ")}`);
   const tokenizer = await loadTokenizer(folder);
-  demandVocabulary(config, tokenizer, folder);
+  demandVocabulary(config, tokenizer, { who: folder, remedy: "Take the added tokens out of tokenizer.json, or resize the model's embeddings" });
   const build: OpenedModel["build"] = async ({ head, labels }) => {
     const kind = head ?? adapters.map(({ headKind }) => headKind).find((known) => known !== undefined) ?? declaredHead(config);
     const format = weights === "dense" ? undefined : (weights ?? (source.weight === undefined ? trainedOver(kernel, adapters) : undefined));
@@ -158,16 +158,13 @@ async function readConfig(path: string): Promise<ModelConfig> {
 }
 
 /** Throws `checkpoint.config` where the tokenizer gives ids that the embeddings have no row for. */
-function demandVocabulary(config: ModelConfig, { vocabularySize }: Tokenizer, who: string): void {
+function demandVocabulary(config: ModelConfig, { vocabularySize }: Tokenizer, { who, remedy }: { readonly who: string; readonly remedy: string }): void {
   const rows = config["vocab_size"];
-  if (typeof rows === "number" && rows < vocabularySize)
-    throw new DeftError("checkpoint.config", `${who}: vocab_size must hold the tokenizer's ${vocabularySize} tokens, got ${rows}. Take the added tokens out of tokenizer.json, or resize the model's embeddings.`);
+  if (typeof rows === "number" && rows < vocabularySize) throw new DeftError("checkpoint.config", `${who}: vocab_size must hold the tokenizer's ${vocabularySize} tokens, got ${rows}. ${remedy}.`);
 }
 
 /** The tokenizer's vocabulary size where the configuration names none; refuses one that is too small. */
-function withVocabulary(config: ModelConfig, { vocabularySize }: Tokenizer): ModelConfig {
-  const told = config["vocab_size"] ?? vocabularySize;
-  if (typeof told === "number" && told < vocabularySize)
-    throw new DeftError("checkpoint.config", `model.init: vocab_size must hold the tokenizer's ${vocabularySize} tokens, got ${told}. Raise it or leave it out.`);
-  return { ...config, vocab_size: told };
+function withVocabulary(config: ModelConfig, tokenizer: Tokenizer): ModelConfig {
+  demandVocabulary(config, tokenizer, { who: "model.init", remedy: "Raise it or leave it out" });
+  return { ...config, vocab_size: config["vocab_size"] ?? tokenizer.vocabularySize };
 }

@@ -1,5 +1,4 @@
 import { existsSync, statSync } from "node:fs";
-import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DeftError, WEIGHT_LAYOUT, type Artifact, type Kernel, type Model, type StoredTensor, type Weight, type WeightLayout } from "@deft-js/core";
 import { writeModelFolder, type WritableTensor } from "@deft-js/checkpoint";
@@ -26,7 +25,7 @@ export async function saveModel(path: string, { model, source, attachments }: Ar
   if (attachments.length > 0) throw new DeftError("export.attached", `export: a model folder holds no ${attachments.map(({ method }) => method.id).join(", ")}, got it attached. Merge it first.`);
   const layouts = base === "dense" || kernel === undefined ? [] : kernel.contributions(WEIGHT_LAYOUT).map(({ id }) => kernel.create(WEIGHT_LAYOUT, id));
   const { tensors, keys } = heldTensors(model, layouts);
-  await writeModelFolder(path, { config: { ...model.config, ...labelKeys(labels), ...keys }, tensors, files: copies(tokenizerFiles(source)) });
+  await writeModelFolder(path, { config: { ...model.config, ...labelKeys(labels), ...keys }, tensors, copy: tokenizerFiles(source) });
 }
 
 function labelKeys(labels: readonly string[]): Readonly<Record<string, unknown>> {
@@ -57,13 +56,9 @@ function heldTensors(model: Model, layouts: readonly WeightLayout[]): { tensors:
 }
 
 /** The files of a tokenizer by the names that they get: beside the model, or the one that was named, whatever it is called. */
-export function tokenizerFiles(source: string | undefined): Readonly<Record<string, string>> {
+function tokenizerFiles(source: string | undefined): Readonly<Record<string, string>> {
   if (source === undefined) return {};
   const isFile = statSync(source, { throwIfNoEntry: false })?.isFile() === true;
   const found = isFile ? [["tokenizer.json", source], ["tokenizer_config.json", join(source, "..", "tokenizer_config.json")]] : COMPANIONS.map((name) => [name, join(source, name)]);
   return Object.fromEntries(found.filter(([, file]) => existsSync(file as string)));
-}
-
-function copies(files: Readonly<Record<string, string>>): Readonly<Record<string, (to: string) => Promise<void>>> {
-  return Object.fromEntries(Object.entries(files).map(([name, from]) => [name, (to: string) => copyFile(from, to)]));
 }

@@ -1,9 +1,9 @@
 import { DeftError } from "../errors.ts";
-import type { Tensor } from "../tfjs.ts";
+import { tf, type Tensor } from "../tfjs.ts";
 
 /** Kernels read by the shapes that they expect: refuses an operand of another one; one that is left out passes. Throws `tensor.shape`. */
 export function demandShape(who: string, name: string, tensor: Tensor | undefined, expected: readonly number[]): void {
-  if (tensor !== undefined && !isSame(tensor.shape, expected)) throw misfit(who, `${name} must have the shape [${expected}], got [${tensor.shape}]`);
+  if (tensor !== undefined && !tf.util.arraysEqual(tensor.shape, expected as number[])) throw misfit(who, `${name} must have the shape [${expected}], got [${tensor.shape}]`);
 }
 
 /** Refuses an operand whose last axis has another length. Throws `tensor.shape`. */
@@ -19,10 +19,4 @@ export function demandType(who: string, name: string, tensor: Tensor, dtype: "fl
 /** An error of operands that do not fit each other. */
 export function misfit(who: string, rule: string): DeftError {
   return new DeftError("tensor.shape", `${who}: ${rule}. Pass operands that fit each other.`);
-}
-
-function isSame(a: readonly number[], b: readonly number[]): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }
