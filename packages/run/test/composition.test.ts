@@ -7,6 +7,7 @@ import { memory, Rng } from "@deft-js/tensor";
 import { config, lastValueFrom } from "rxjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
+import { resolvePlugin } from "../src/kernel/resolve.ts";
 import { exportArtifact } from "../src/stages/export.ts";
 import { makeWorld, PLUGINS, type World } from "./support/world.ts";
 
@@ -121,5 +122,14 @@ describe("plugins", () => {
     Object.assign(globalThis, { dualPlugin: plugin("deft-dual", method("dual")) });
     const loaded = await createKernel({ plugins: ["deft-dual"], from: world.folder, discover: false });
     expect(loaded.contributions(PEFT_METHOD).map(({ id }) => id)).toEqual(["dual"]);
+  });
+
+  test("are found by the conditions that the process runs with", () => {
+    const folder = world.path("node_modules", "deft-conditions");
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(`${folder}/package.json`, JSON.stringify({ name: "deft-conditions", version: "1.0.0", exports: { ".": { node: "./source.mjs", default: "./not-built.mjs" } } }));
+    writeFileSync(`${folder}/source.mjs`, "");
+    expect(resolvePlugin("deft-conditions", world.folder)).toMatch(/source\.mjs$/);
+    expect(resolvePlugin(folder, world.folder)).toMatch(/source\.mjs$/);
   });
 });

@@ -20,9 +20,9 @@ export function resolvePlugin(name: string, folder: string): string {
 function resolvePath(path: string): string {
   if (!existsSync(path)) throw new DeftError("plugin.missing", `plugin ${path}: must be a file or a package folder, got nothing there. Check the path (it is relative to the recipe).`);
   if (!statSync(path).isDirectory()) return path;
-  const entry = importCondition(manifestOf(path)?.exports);
+  const { name, exports } = manifestOf(path) ?? {};
+  const entry = isDual(exports) ? importCondition(exports) : undefined;
   if (entry !== undefined) return join(path, entry);
-  const name = manifestOf(path)?.name;
   // A package may import itself by name, through its own `exports`; one without falls back on `main`.
   const found = (name === undefined ? undefined : resolveFrom(name, path)) ?? resolveFrom(path, path);
   if (found === undefined) throw new DeftError("plugin.missing", `plugin ${path}: must be a package with an entry, got none in its package.json. Name its file.`);
@@ -37,26 +37,32 @@ function manifestOf(folder: string): { name?: string; exports?: unknown } | unde
   }
 }
 
-/** As `import` finds it: of a package that has an entry for `require` besides, that one would bring another copy of core. */
+/** By Node's own rules for `require`, which know the conditions that the process runs with; where those find nothing, or an entry for `require` beside one for `import`, the latter. */
 function resolveFrom(name: string, folder: string): string | undefined {
-  const entry = importEntry(name, folder);
-  if (entry !== undefined) return realpathSync(entry);
+  const exports = exportsOf(name, folder);
+  const entry = importCondition(exports?.content);
+  const imported = exports === undefined || entry === undefined ? undefined : join(exports.home, entry);
+  if (imported !== undefined && isDual(exports?.content)) return realpathSync(imported);
   try {
     return createRequire(join(folder, "from.js")).resolve(name);
   } catch {
-    return undefined;
+    return imported;
   }
 }
 
-/** The entry of a package whose `exports` are for `import` alone. */
-function importEntry(name: string, from: string): string | undefined {
+/** Whether a package has an entry for `require` of its own: it would bring another copy of core. */
+function isDual(exports: unknown): boolean {
+  if (typeof exports !== "object" || exports === null) return false;
+  return Object.hasOwn(exports, "require") || isDual((exports as { ".": unknown })["."]);
+}
+
+/** The `exports` of a package that is installed above a folder. */
+function exportsOf(name: string, from: string): { readonly home: string; readonly content: unknown } | undefined {
   for (let folder = from; ; folder = dirname(folder)) {
     const home = join(folder, "node_modules", name);
     const file = join(home, "package.json");
     if (existsSync(file)) {
-      const { exports } = JSON.parse(readFileSync(file, "utf8")) as { exports?: unknown };
-      const entry = importCondition(exports);
-      return entry === undefined ? undefined : join(home, entry);
+      return { home, content: manifestOf(home)?.exports };
     }
     if (folder === dirname(folder)) return undefined;
   }
