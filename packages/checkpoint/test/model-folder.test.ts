@@ -47,6 +47,16 @@ test("whole numbers stay floats where transformers declares floats", async () =>
   expect((await openModelFolder(path)).config).toEqual(floats);
 });
 
+test("whole numbers are no parameters: codes that nobody has decoded are refused, and can be read as they are stored", async () => {
+  const codes = { name: "layer.weight", dtype: "I8" as const, shape: [1, 2], bytes: new Uint8Array([127, 255]) };
+  const path = folder.path("codes");
+  await writeModelFolder(path, { config, tensors: [codes, ones] });
+  const { source } = await openModelFolder(path);
+  expect(await source.read("a")).toEqual(new Float32Array([1, 1]));
+  expect((await source.readRaw?.("layer.weight"))?.bytes).toEqual(codes.bytes);
+  await expectCode(Promise.resolve().then(() => source.read("layer.weight")), "checkpoint.dtype");
+});
+
 test("shards are read through their index, behind links too", async () => {
   const path = await shards("sharded", { b: "model-00002-of-00002.safetensors", a: "model-00001-of-00002.safetensors" });
   await mkdir(folder.path("linked"));

@@ -3,10 +3,9 @@ import { basename, join } from "node:path";
 import { DeftError, type ModelConfig, type TensorSource } from "@deft-js/core";
 import { currentFolder, writeFolderAtomically, type FolderFile } from "../files/atomic-folder.ts";
 import { isFile, pickleError } from "../files/pickle.ts";
-import { openSafetensors } from "../safetensors/reader.ts";
 import { writeSafetensors, type WritableTensor } from "../safetensors/writer.ts";
 import { formatModelConfig, readModelConfig } from "./config.ts";
-import { INDEX_NAME, openShards } from "./source.ts";
+import { INDEX_NAME, openFile, openShards } from "./source.ts";
 
 /** A Hugging Face model folder, open. */
 export interface ModelFolder {
@@ -73,7 +72,7 @@ async function requireFolder(folder: string): Promise<void> {
 }
 
 async function openWeights(folder: string): Promise<TensorSource> {
-  if (await isFile(join(folder, WEIGHTS))) return openSafetensors(join(folder, WEIGHTS));
+  if (await isFile(join(folder, WEIGHTS))) return openFile(join(folder, WEIGHTS));
   if (await isFile(join(folder, INDEX_NAME))) return openShards(folder);
   for (const name of ["pytorch_model.bin", "pytorch_model.bin.index.json"]) {
     if (await isFile(join(folder, name))) throw pickleError({ folder, got: name, wanted: WEIGHTS });

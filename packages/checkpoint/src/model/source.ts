@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { DeftError, type NamedArray, type TensorSource } from "@deft-js/core";
 import { isPlainName } from "../files/atomic-folder.ts";
 import { isJsonObject, readJsonObject } from "../files/json.ts";
+import type { Dtype } from "../safetensors/dtype.ts";
 import { openSafetensors, type SafetensorsFile } from "../safetensors/reader.ts";
 
 /** Name of the index of a model in several files. */
@@ -49,7 +50,31 @@ export async function openShards(folder: string): Promise<TensorSource> {
   for (const file of new Set(map.values())) shards.set(file, await openSafetensors(join(folder, file)));
   requireAgreement(folder, map, shards);
   const shardOf = (name: string): SafetensorsFile => shards.get(map.get(name) ?? "") ?? missing(folder, name);
-  return { names: () => [...map.keys()], shape: (name) => shardOf(name).shape(name), read: (name, room) => shardOf(name).read(name, room), readRaw: (name) => shardOf(name).readRaw(name) };
+  return parameterSource([...map.keys()], shardOf);
+}
+
+/** A source over one file. @throws DeftError as `openSafetensors` */
+export async function openFile(path: string): Promise<TensorSource> {
+  const file = await openSafetensors(path);
+  return parameterSource(file.names(), () => file);
+}
+
+/** Parameters are floats: whole numbers are codes, of a quantization that nobody has decoded, and no values. */
+const FLOATS: ReadonlySet<Dtype> = new Set<Dtype>(["F64", "F32", "F16", "BF16"]);
+
+/** Each name's file as one source. Its `read` throws `checkpoint.dtype` on a tensor of other numbers than floats; `readRaw` gives any. */
+function parameterSource(names: readonly string[], fileOf: (name: string) => SafetensorsFile): TensorSource {
+  return {
+    names: () => names,
+    shape: (name) => fileOf(name).shape(name),
+    read: (name, room) => {
+      const file = fileOf(name);
+      const { dtype } = file.info(name);
+      if (!FLOATS.has(dtype)) throw new DeftError("checkpoint.dtype", `${file.path}: ${name} must be stored in one of ${[...FLOATS].join(", ")}, got ${dtype}. A quantized model needs its layout's plugin and every tensor beside its weights; otherwise convert it.`);
+      return file.read(name, room);
+    },
+    readRaw: (name) => fileOf(name).readRaw(name),
+  };
 }
 
 function requireAgreement(folder: string, map: ReadonlyMap<string, string>, shards: ReadonlyMap<string, SafetensorsFile>): void {

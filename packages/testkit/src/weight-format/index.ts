@@ -8,7 +8,7 @@ import { toyBatch, toyModel } from "../toy-model.ts";
 export interface WeightFormatSubject {
   /** The configured format, which accepts any path. */
   format(): WeightFormat;
-  /** What a matrix [dOut, dIn] stands for once it is encoded, where that is known exactly. */
+  /** What a matrix [dOut, dIn] stands for once it is encoded, where that is known exactly; this or `error` must be given. */
   expected?(values: Float32Array, shape: { readonly dOut: number; readonly dIn: number }): Float32Array;
   /** How far an encoded value may be from the given one, as a share of the greatest |value|; checked where `expected` is left out. */
   readonly error?: number;
@@ -59,7 +59,7 @@ function demandValues(subject: WeightFormatSubject): void {
     const [values, actual] = [given(dOut, dIn), fileValues(weight)];
     const expected = subject.expected?.(values, { dOut, dIn });
     if (expected !== undefined) demand(sameBits(actual, expected), `dense of [${dOut},${dIn}]: must be what the format makes of the values, got others`);
-    else if (subject.error !== undefined) demandClose({ name: `dense of [${dOut},${dIn}]`, actual, expected: values, tolerance: subject.error, relativeTo: "max" });
+    else demandClose({ name: `dense of [${dOut},${dIn}]`, actual, expected: values, tolerance: subject.error ?? 0, relativeTo: "max" });
     weight.dispose();
   }
 }
