@@ -57,7 +57,7 @@ test("a model whose head does not answer the task is refused", async () => {
   const csv = join(folder, "..", "rows.csv");
   writeFileSync(csv, "text,label\ngood film,good\nbad film,bad\n");
   const quality = { task: { text: { train: csv, evaluation: csv, text: "text", label: "label" } } };
-  await expect(measureVariant({ checkpoint: folder, ...settings, quality }, {})).rejects.toMatchObject({ code: "model.head", message: "bench: text needs a sequence-classification head, got masked-language-model. Name the adapter or a fine-tuned model." });
+  await expect(measureVariant({ checkpoint: folder, ...settings, quality }, {})).rejects.toMatchObject({ code: "model.head", message: "bench: text needs a sequence-classification head, got masked-language-model. Load the model with that head, or name the adapter or a fine-tuned model." });
 });
 
 test("a task is named shortly, as in recipes, or as the adapter's", () => {

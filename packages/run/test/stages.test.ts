@@ -79,6 +79,12 @@ test("a pipeline in code is the recipe's run, bit for bit, with the researcher's
   expect((await readSafetensors(`${folder}/adapter/adapter_model.safetensors`)).tensors).toEqual((await readSafetensors(world.path("out", "adapter", "adapter_model.safetensors"))).tensors);
 });
 
+test("a model whose head does not answer the task is refused before its data are opened", async () => {
+  const absent = text({ train: "absent.csv", evaluation: "absent.csv", text: "text", label: "label" });
+  for (const stage of [finetune({ task: absent, peft: lora({ rank: 2 }) }), evaluate({ task: absent })])
+    await expect(lastValueFrom(load(world.path("tiny"), { kernel, backend: "cpu", head: "masked-language-model" }).pipe(stage))).rejects.toMatchObject({ code: "model.head", message: expect.stringMatching(/text needs a sequence-classification head, got masked-language-model\./) as string });
+});
+
 test("createRun trains over the same loop and obeys commands", async () => {
   const model = await loadModel(world.path("tiny"), { kernel, head: "sequence-classification", labels: 2 });
   const run = createRun({ model, task: task(), peft: lora({ rank: 2 }), meters: [densityMeter()] });

@@ -2,6 +2,7 @@ import { DeftError, formOf, generate, predict, TASK, type Artifact, type HostBat
 import { Rng } from "@deft-js/tensor";
 import { parse } from "yaml";
 import { chosen, type Choice } from "../recipe/choice.ts";
+import { demandHead } from "../stages/task.ts";
 
 /** The task that variants are measured on. */
 export interface BenchTask {
@@ -70,8 +71,7 @@ export function benchTask(kernel: Kernel, { task, limit }: BenchTask): Task {
 
 /** Opens it for a model. Throws `model.head` when the model's head does not answer the task. */
 export async function openBenchTask(task: Task, { model, tokenizer }: Artifact): Promise<OpenTask & { readonly first: Split }> {
-  const kind = (head: string): string => head.replace(/^tanh-|^sequence-/, "");
-  if (kind(model.head) !== kind(task.head)) throw new DeftError("model.head", `bench: ${task.id} needs a ${task.head} head, got ${model.head}. Name the adapter or a fine-tuned model.`);
+  demandHead("bench", model, task);
   const open = await task.open({ tokenizer, rng: new Rng(1).fork("task") });
   const [first] = open.evaluation;
   if (first === undefined) throw new DeftError("evaluate.split", `bench: ${task.id} must have an evaluation split, got none. Name data to evaluate on.`);

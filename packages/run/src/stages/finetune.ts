@@ -4,7 +4,7 @@ import { z } from "zod";
 import { choice, makeChosen, type Choice } from "../recipe/choice.ts";
 import { contextOf } from "../run/context.ts";
 import { inPipeline, stageOf } from "./stage.ts";
-import { defaultMeters, openTask } from "./task.ts";
+import { defaultMeters, demandHead, openTask } from "./task.ts";
 import { trainingMetrics, trainingSchema, trainingSettings, type TrainingSettings } from "./training-options.ts";
 import { trainStage } from "./train-stage.ts";
 
@@ -66,9 +66,10 @@ export function finetune(options: FinetuneOptions): OperatorFunction<Artifact, A
   return inPipeline("finetune", (artifact, context, name) => finetuneArtifact(artifact, options, { context, name, kernel: contextOf(artifact).kernel }));
 }
 
-/** Attaches and trains. When it fails, what it attached is detached again. */
+/** Attaches and trains. When it fails, what it attached is detached again. Throws `model.head` when the head does not answer the task. */
 export async function finetuneArtifact(artifact: Artifact, options: FinetuneOptions, { context, name, kernel }: { context: StageContext; name: string; kernel: Kernel }): Promise<Artifact> {
   const { task, peft = [], losses = [], meters = defaultMeters(kernel), lossesRecord = losses.map((loss) => loss.name), ...settings } = options;
+  demandHead("finetune", artifact.model, task);
   const open = await openTask(task, { tokenizer: artifact.tokenizer, rng: context.rng });
   const fresh: Attachment[] = [];
   try {

@@ -1,4 +1,4 @@
-import { METER, type Kernel, type Meter, type OpenTask, type Task, type Tokenizer } from "@deft-js/core";
+import { DeftError, METER, type HeadKind, type Kernel, type Meter, type Model, type OpenTask, type Task, type Tokenizer } from "@deft-js/core";
 import type { Rng } from "@deft-js/tensor";
 
 const opened = new WeakMap<Task, WeakMap<Tokenizer, Map<number, Promise<OpenTask>>>>();
@@ -17,6 +17,14 @@ export function openTask(task: Task, { tokenizer, rng }: { tokenizer: Tokenizer;
   open.catch(() => bySeed.delete(seed));
   return open;
 }
+
+/** @throws DeftError `model.head` when the model's head does not answer the task */
+export function demandHead(who: string, { head }: Pick<Model, "head">, task: Pick<Task, "id" | "head">): void {
+  if (kindOf(head) !== kindOf(task.head)) throw new DeftError("model.head", `${who}: ${task.id} needs a ${task.head} head, got ${head}. Load the model with that head, or name the adapter or a fine-tuned model.`);
+}
+
+/** Both classification heads answer the same tasks. */
+const kindOf = (head: HeadKind): string => head.replace(/^tanh-|^sequence-/, "");
 
 /** Every installed meter that needs no options. */
 export function defaultMeters(kernel: Kernel): readonly Meter[] {
