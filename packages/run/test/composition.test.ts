@@ -113,6 +113,10 @@ describe("plugins", () => {
     expect(() => new Kernel().use(plugin("a", method("mine"))).create(PEFT_METHOD, "mine")).toThrow(expect.objectContaining({ code: "plugin.invalid", message: expect.stringContaining('got "lora"') as string }));
   });
 
+  test("must have a schema for the options that what they make records: by it a saved adapter is made again", () => {
+    expect(() => new Kernel().use(plugin("a", { ...method("lora"), options: undefined })).create(PEFT_METHOD, "lora")).toThrow(expect.objectContaining({ code: "plugin.invalid", message: expect.stringMatching(/must have a schema for the options that it records.*got \{"rank":/) as string }));
+  });
+
   test("are imported by their entry for import where they have one for require, too", async () => {
     const folder = world.path("node_modules", "deft-dual");
     mkdirSync(folder, { recursive: true });
