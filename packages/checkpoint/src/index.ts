@@ -16,7 +16,7 @@ export type { ModelFolder, WriteModelFolderOptions } from "./model/folder.ts";
 export { memorySource } from "./model/source.ts";
 export type { Dtype } from "./safetensors/dtype.ts";
 export type { TensorInfo } from "./safetensors/header.ts";
-export { openSafetensors, readSafetensors } from "./safetensors/reader.ts";
+export { openSafetensors, readParameters, readSafetensors } from "./safetensors/reader.ts";
 export type { RawTensor, SafetensorsFile } from "./safetensors/reader.ts";
 export { writeSafetensors } from "./safetensors/writer.ts";
 export type { WritableTensor, WriteSafetensorsOptions } from "./safetensors/writer.ts";

@@ -1,7 +1,10 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { batchTensors, type HostBatch } from "@deft-js/core";
-import { convertAdapter, createKernel, exportCheckpoint, inspectFolder, loadModel, saveAdapters, type AdapterReport, type ModelReport } from "@deft-js/run";
+import { openSafetensors, writeSafetensors } from "@deft-js/checkpoint";
+import { text } from "@deft-js/plugin-task-text";
+import { convertAdapter, createKernel, evaluate, exportCheckpoint, exportTo, inspectFolder, load, loadModel, predictTexts, saveAdapters, type AdapterReport, type ModelReport } from "@deft-js/run";
 import { read, scope } from "@deft-js/tensor";
+import { lastValueFrom } from "rxjs";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Kernel } from "@deft-js/core";
 import { makeWorld, PLUGINS, type World } from "./support/world.ts";
@@ -57,12 +60,62 @@ describe("folders", () => {
     expect(readFileSync(world.path("again", "adapter_model.safetensors"))).toEqual(readFileSync(world.path("out", "adapter", "adapter_model.safetensors")));
   });
 
+  it("classes keep the names that they were trained under over a base with others, by whatever way the model is written", async () => {
+    cpSync(world.path("tiny"), world.path("named"), { recursive: true });
+    writeFileSync(world.path("named", "config.json"), JSON.stringify({ ...world.json("tiny", "config.json"), id2label: { 0: "good", 1: "bad" }, label2id: { good: 0, bad: 1 } }));
+    const words = async (checkpoint: string, adapter?: string): Promise<unknown[]> => {
+      const said: unknown[] = [];
+      for await (const one of predictTexts({ checkpoint, adapter, texts: [{ text: "good film" }, { text: "bad film" }], kernel, backend: "cpu" })) said.push((one as { label: string }).label);
+      return said;
+    };
+    const trained = await words(world.path("named"), world.path("out", "adapter"));
+    const loaded = () => load(world.path("named"), { kernel, backend: "cpu", adapter: world.path("out", "adapter") });
+    await lastValueFrom(loaded().pipe(exportTo(world.path("by-stage"), { layout: "model" })));
+    await lastValueFrom(loaded().pipe(exportTo(world.path("written-again"))));
+    await lastValueFrom(loaded().pipe(exportTo(world.path("theirs"), { layout: "adapterhub" })));
+    rmSync(world.path("theirs", "deft.json"));
+    expect(world.json("by-stage", "config.json")).toMatchObject({ id2label: { 0: "bad", 1: "good" } });
+    expect(world.json("written-again", "deft.json")).toMatchObject({ labels: ["bad", "good"], task: { text: { label: "label" } }, losses: world.json("out", "adapter", "deft.json")["losses"] });
+    expect([await words(world.path("by-stage")), await words(world.path("named"), world.path("written-again")), await words(world.path("named"), world.path("theirs"))]).toEqual([trained, trained, trained]);
+    const task = (...labels: string[]) => text({ train: world.path("data", "train.csv"), evaluation: world.path("data", "dev.csv"), text: "text", label: "label", labels });
+    await lastValueFrom(loaded().pipe(evaluate({ task: task("bad", "good"), meters: [] })));
+    for (const artifact of [loaded(), load(world.path("by-stage"), { kernel, backend: "cpu" })])
+      await expect(lastValueFrom(artifact.pipe(evaluate({ task: task("good", "bad"), meters: [] })))).rejects.toMatchObject({ code: "evaluation.labels", message: expect.stringMatching(/order bad, good, got good, bad\./) as string });
+  });
+
+  it("adapter_config.json and deft.json must tell of one adapter: what another library wrote later is not passed over", async () => {
+    await exportCheckpoint({ checkpoint: world.path("out"), output: world.path("later"), layout: "peft", kernel, backend: "cpu" });
+    const config = world.json("later", "adapter_config.json") as Record<string, unknown>;
+    const attached = async (changes: object): Promise<void> => {
+      writeFileSync(world.path("later", "adapter_config.json"), JSON.stringify({ ...config, ...changes }));
+      (await loadModel(world.path("tiny"), { kernel, adapter: world.path("later") })).model.dispose();
+    };
+    await attached({ inference_mode: false, target_modules: [...(config["target_modules"] as string[])].reverse(), peft_version: "0.99" });
+    await expect(attached({ lora_alpha: 80 })).rejects.toMatchObject({ code: "checkpoint.config", message: expect.stringMatching(/got lora_alpha 80 where that has 4\..*delete deft\.json/) as string });
+    await expect(attached({ use_rslora: true })).rejects.toMatchObject({ message: expect.stringContaining("use_rslora") as string });
+    rmSync(world.path("later", "deft.json"));
+    await attached({ lora_alpha: 80 });
+  });
+
+  it("whole numbers are no adapter's values", async () => {
+    cpSync(world.path("out", "adapter"), world.path("codes"), { recursive: true });
+    const file = await openSafetensors(world.path("codes", "adapter_model.safetensors"));
+    const tensors = await Promise.all(file.names().map((name) => file.readRaw(name)));
+    const [first, ...others] = tensors as [(typeof tensors)[number], ...typeof tensors];
+    await writeSafetensors(world.path("codes", "adapter_model.safetensors"), [{ ...first, dtype: "I8", bytes: new Uint8Array(first.bytes.length / 4).fill(1) }, ...others]);
+    await expect(loadModel(world.path("tiny"), { kernel, adapter: world.path("codes") })).rejects.toMatchObject({ code: "checkpoint.dtype" });
+  });
+
   it("export --merge writes a whole model folder that computes the same", async () => {
     const before = await logits(world.path("tiny"), world.path("out", "adapter"));
     await exportCheckpoint({ checkpoint: world.path("out"), output: world.path("merged"), merge: true, kernel, backend: "cpu" });
     const after = await logits(world.path("merged"));
     after.forEach((value, i) => expect(value).toBeCloseTo(before[i]!, 5));
     expect(JSON.parse(readFileSync(world.path("merged", "config.json"), "utf8"))).toMatchObject({ architectures: ["BertForSequenceClassification"], id2label: { 0: "bad", 1: "good" } });
+    cpSync(world.path("merged"), world.path("half"), { recursive: true });
+    writeFileSync(world.path("half", "config.json"), JSON.stringify({ ...world.json("merged", "config.json"), torch_dtype: "float16" }));
+    await exportCheckpoint({ checkpoint: world.path("half"), output: world.path("whole"), merge: true, kernel, backend: "cpu" });
+    expect(world.json("whole", "config.json")).toMatchObject({ torch_dtype: "float32" });
     expect((await inspectFolder(world.path("merged"), { kernel }))[0]).toMatchObject({ kind: "model", labels: ["bad", "good"] });
   });
 

@@ -34,14 +34,14 @@ async function build(options: BuildOptions): Promise<Model> {
   const trained = specs.filter(({ name, part }) => part === HEAD || (part !== undefined && head.newParts.includes(part) && (loaded.initialised.has(part) || options.trained?.(name) === true)));
   const headParameters = trained.map(({ name }) => parts.parameter(name));
   for (const variable of headParameters) variable.trainable = true;
-  return new BertModel({ config, raw: writtenConfig(options.config, config, head), kind: options.head, head, parts, headParameters });
+  return new BertModel({ config, raw: writtenConfig(options.config, config, { head, isNew: loaded.initialised.has(HEAD) }), kind: options.head, head, parts, headParameters });
 }
 
-/** config.json as a folder with this model's parameters needs it: its head's class and its labels. */
-function writtenConfig(raw: ModelConfig, config: BertConfig, head: HeadPlan): ModelConfig {
+/** config.json as a folder with this model's parameters needs it: its head's class and its labels, of which a new head has no names. */
+function writtenConfig(raw: ModelConfig, config: BertConfig, { head, isNew }: { readonly head: HeadPlan; readonly isNew: boolean }): ModelConfig {
   const architectures = [`${config.modelType === "bert" ? "Bert" : "Roberta"}${head.architecture}`];
   const known = Object.keys((raw["id2label"] as object | null | undefined) ?? {}).length;
-  if (!head.newParts.includes(HEAD) || known === config.labels) return { ...raw, architectures };
+  if (!head.newParts.includes(HEAD) || (known === config.labels && !isNew)) return { ...raw, architectures };
   const names = Array.from({ length: config.labels }, (_, i) => `LABEL_${i}`);
   const id2label = Object.fromEntries(names.map((name, i) => [i, name]));
   const label2id = Object.fromEntries(names.map((name, i) => [name, i]));

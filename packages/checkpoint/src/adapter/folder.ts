@@ -3,7 +3,7 @@ import { DeftError, type NamedArray } from "@deft-js/core";
 import { currentFolder, writeFolderAtomically, type FolderFile } from "../files/atomic-folder.ts";
 import { formatJson, readJsonObject, type JsonObject } from "../files/json.ts";
 import { isFile } from "../files/pickle.ts";
-import { readSafetensors } from "../safetensors/reader.ts";
+import { readParameters } from "../safetensors/reader.ts";
 import { writeSafetensors } from "../safetensors/writer.ts";
 import {
   ADAPTER_CONFIG, ADAPTER_FOLDER_NAMES, ADAPTER_WEIGHTS, DEFT_FILE, detectLayout, findWeights, HEAD_CONFIG, HEAD_WEIGHTS, type LayoutId,
@@ -48,7 +48,7 @@ export async function readAdapterFolder(path: string): Promise<AdapterFolder> {
   const configPath = join(folder, ADAPTER_CONFIG);
   const config = await readJsonObject(configPath, { code: "checkpoint.config" });
   const layout = detectLayout(config, configPath);
-  const { tensors } = await readSafetensors(await findWeights(folder, ADAPTER_WEIGHTS[layout]));
+  const tensors = await readParameters(await findWeights(folder, ADAPTER_WEIGHTS[layout]));
   const hasHead = layout === "adapterhub" && (await isFile(join(folder, HEAD_CONFIG)));
   const hasDeft = await isFile(join(folder, DEFT_FILE));
   return {
@@ -84,8 +84,7 @@ export async function writeAdapterFolder(path: string, options: WriteAdapterFold
 
 async function readHead(folder: string): Promise<AdapterHead> {
   const config = await readJsonObject(join(folder, HEAD_CONFIG), { code: "checkpoint.config" });
-  const { tensors } = await readSafetensors(await findWeights(folder, HEAD_WEIGHTS));
-  return { config, tensors };
+  return { config, tensors: await readParameters(await findWeights(folder, HEAD_WEIGHTS)) };
 }
 
 function requireLayout({ layout, config, head }: WriteAdapterFolderOptions): void {

@@ -2,8 +2,7 @@ import { join } from "node:path";
 import { DeftError, type NamedArray, type TensorSource } from "@deft-js/core";
 import { isPlainName } from "../files/atomic-folder.ts";
 import { isJsonObject, readJsonObject } from "../files/json.ts";
-import type { Dtype } from "../safetensors/dtype.ts";
-import { openSafetensors, type SafetensorsFile } from "../safetensors/reader.ts";
+import { openSafetensors, readParameter, type SafetensorsFile } from "../safetensors/reader.ts";
 
 /** Name of the index of a model in several files. */
 export const INDEX_NAME = "model.safetensors.index.json";
@@ -59,20 +58,12 @@ export async function openFile(path: string): Promise<TensorSource> {
   return parameterSource(file.names(), () => file);
 }
 
-/** Parameters are floats: whole numbers are codes, of a quantization that nobody has decoded, and no values. */
-const FLOATS: ReadonlySet<Dtype> = new Set<Dtype>(["F64", "F32", "F16", "BF16"]);
-
 /** Each name's file as one source. Its `read` throws `checkpoint.dtype` on a tensor of other numbers than floats; `readRaw` gives any. */
 function parameterSource(names: readonly string[], fileOf: (name: string) => SafetensorsFile): TensorSource {
   return {
     names: () => names,
     shape: (name) => fileOf(name).shape(name),
-    read: (name, room) => {
-      const file = fileOf(name);
-      const { dtype } = file.info(name);
-      if (!FLOATS.has(dtype)) throw new DeftError("checkpoint.dtype", `${file.path}: ${name} must be stored in one of ${[...FLOATS].join(", ")}, got ${dtype}. A quantized model needs its layout's plugin and every tensor beside its weights; otherwise convert it.`);
-      return file.read(name, room);
-    },
+    read: (name, room) => readParameter(fileOf(name), name, room),
     readRaw: (name) => fileOf(name).readRaw(name),
   };
 }

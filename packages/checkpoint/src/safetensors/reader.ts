@@ -62,8 +62,29 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   };
 }
 
+/** Parameters are floats: whole numbers are codes, of a quantization that nobody has decoded, and no values. */
+const FLOATS: ReadonlySet<Dtype> = new Set<Dtype>(["F64", "F32", "F16", "BF16"]);
+
+/** As a file's `read`, for a parameter. @throws DeftError `checkpoint.dtype` on a tensor of other numbers than floats */
+export function readParameter(file: SafetensorsFile, name: string, room?: Float32Array): Promise<Float32Array> {
+  const { dtype } = file.info(name);
+  if (!FLOATS.has(dtype)) throw new DeftError("checkpoint.dtype", `${file.path}: ${name} must be stored in one of ${[...FLOATS].join(", ")}, got ${dtype}. A quantized model needs its layout's plugin and every tensor beside its weights; otherwise convert it.`);
+  return file.read(name, room);
+}
+
 /**
- * Reads a whole safetensors file as float32: for adapters and states, which are small.
+ * Reads the parameters of a whole safetensors file: for adapters, which are small.
+ * @throws DeftError as `readSafetensors`, and `checkpoint.dtype`.
+ */
+export async function readParameters(path: string): Promise<Map<string, NamedArray>> {
+  const file = await openSafetensors(path);
+  const tensors = new Map<string, NamedArray>();
+  for (const name of file.names()) tensors.set(name, { name, shape: file.shape(name), values: await readParameter(file, name) });
+  return tensors;
+}
+
+/**
+ * Reads a whole safetensors file as float32, whatever its numbers are.
  * @throws DeftError as `openSafetensors` and `SafetensorsFile.read`.
  */
 export async function readSafetensors(path: string): Promise<{ tensors: Map<string, NamedArray>; metadata: Readonly<Record<string, string>> }> {

@@ -6,6 +6,16 @@ import type { Task, Tokenizer } from "./task.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { RunCommand, RunEvent } from "../events/events.ts";
 
+/** What a model was trained to say, as plain JSON: this run's training, or the one that its adapter tells of. */
+export interface TrainingRecord {
+  /** Names of the classes by index; none for texts and scores. */
+  readonly labels: readonly string[];
+  /** The task as recipes name it: its options by its id. */
+  readonly task?: Readonly<Record<string, unknown>> | undefined;
+  /** The terms beside the task's loss, as in recipes. */
+  readonly losses?: readonly unknown[] | undefined;
+}
+
 /** What flows from stage to stage: a model, what is attached to it, and what is known about it. Stages return a new one or the same. */
 export interface Artifact {
   readonly model: Model;
@@ -15,6 +25,8 @@ export interface Artifact {
   readonly attachments: readonly Attachment[];
   /** The task that it was last trained or evaluated on. */
   readonly task?: Task | undefined;
+  /** Its last training, where it is known. */
+  readonly training?: TrainingRecord | undefined;
   /** By stage name: metrics and reports as plain JSON. */
   readonly metrics: Readonly<Record<string, unknown>>;
 }

@@ -1,4 +1,4 @@
-import { DeftError, type Artifact, type HeadKind, type Kernel } from "@deft-js/core";
+import { DeftError, type HeadKind, type Kernel } from "@deft-js/core";
 import { startBackend } from "../backend/start.ts";
 import { loadCheckpoint } from "../inspect/checkpoint.ts";
 import { createKernel } from "../kernel/load.ts";
@@ -6,7 +6,7 @@ import { loadModel } from "../model/load.ts";
 import { mergeAll, type MergeInto } from "../model/merge.ts";
 import { saveModel } from "../model/save.ts";
 import { readAdapters } from "./read.ts";
-import type { AdapterLayoutId, AdapterRecord } from "./record.ts";
+import type { AdapterLayoutId } from "./record.ts";
 import { saveAdapters } from "./save.ts";
 
 /** An adapter folder that is to be written in another layout. */
@@ -52,8 +52,7 @@ export async function convertAdapter({ input, output, layout, model, name, backe
   if (base === undefined) throw new DeftError("export.base", `convert: the base model must be known, got none in ${input}. Name it with --model.`);
   const loaded = await loadModel(base, { kernel, adapter: input, offline });
   try {
-    const record = adapters.map((one) => one.record).find((known) => known !== undefined);
-    await saveAdapters(output, { ...withRecord(loaded, record), source: base }, { layout, name: name ?? adapters[0]?.name, head: adapters.flatMap((one) => [...one.head.keys()]) });
+    await saveAdapters(output, { ...loaded, source: base }, { layout, name: name ?? adapters[0]?.name, head: adapters.flatMap((one) => [...one.head.keys()]) });
   } finally {
     loaded.model.dispose();
   }
@@ -66,16 +65,9 @@ export async function convertAdapter({ input, output, layout, model, name, backe
 export async function exportCheckpoint({ output, layout, name, merge = false, base, ...request }: ExportRequest): Promise<void> {
   const { artifact, record, kernel } = await loadCheckpoint(request);
   try {
-    if (merge) await saveModel(output, mergeAll(artifact, base).artifact, { kernel, base, labels: record?.labels });
-    else await saveAdapters(output, withRecord(artifact, record), { layout, name: name ?? record?.name, head: record?.head.tensors });
+    if (merge) await saveModel(output, mergeAll(artifact, base).artifact, { kernel, base });
+    else await saveAdapters(output, artifact, { layout, name: name ?? record?.name, head: record?.head.tensors });
   } finally {
     artifact.model.dispose();
   }
-}
-
-/** The artifact with what deft.json says of the training: it goes along into the new folder. */
-function withRecord(artifact: Artifact, record: AdapterRecord | undefined): Artifact {
-  if (record === undefined) return artifact;
-  const { labels, losses } = record;
-  return { ...artifact, metrics: { ...artifact.metrics, finetune: { labels, ...(losses === undefined ? {} : { losses }) } } };
 }

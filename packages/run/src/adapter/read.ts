@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { ADAPTER_READER, DeftError, PEFT_METHOD, type AttachContext, type HeadKind, type Kernel, type Model, type NamedArray, type PeftMethod, type Attachment } from "@deft-js/core";
-import { currentFolder, readAdapterFolder, readJsonObject, readSafetensors } from "@deft-js/checkpoint";
+import { ADAPTER_READER, DeftError, PEFT_METHOD, type AdapterConfigReader, type AttachContext, type HeadKind, type Kernel, type Model, type NamedArray, type PeftMethod, type Attachment } from "@deft-js/core";
+import { currentFolder, readAdapterFolder, readJsonObject, readParameters } from "@deft-js/checkpoint";
 import type { Rng } from "@deft-js/tensor";
 import { formatKey, formatsOf } from "../model/encodings.ts";
 import { alike } from "../model/fingerprint.ts";
@@ -27,6 +27,8 @@ export interface ReadAdapter {
   /** What the head computes, where the folder tells. */
   readonly headKind?: HeadKind | undefined;
   readonly labels?: number | undefined;
+  /** The classes' names by index, where the folder tells; empty elsewhere. */
+  readonly labelNames: readonly string[];
   /** Attaches the method and loads its values. */
   attach(model: Model, rng: Rng, context?: AttachContext): Attachment | undefined;
 }
@@ -92,8 +94,8 @@ function requireFormats({ path, record }: ReadAdapter, model: Model): void {
 /** The `deft` layout: the attachment's own state. */
 async function readOwn(path: string, kernel: Kernel, { plan }: ReadOptions): Promise<ReadAdapter> {
   const record = adapterRecord(await readJsonObject(join(path, RECORD_FILE), { code: "checkpoint.config" }), join(path, RECORD_FILE));
-  const { tensors } = await readSafetensors(join(path, STATE_FILE));
-  const head = existsSync(join(path, HEAD_FILE)) ? (await readSafetensors(join(path, HEAD_FILE))).tensors : new Map<string, NamedArray>();
+  const tensors = await readParameters(join(path, STATE_FILE));
+  const head = existsSync(join(path, HEAD_FILE)) ? await readParameters(join(path, HEAD_FILE)) : new Map<string, NamedArray>();
   const planned = record.method === undefined ? undefined : kernel.create(PEFT_METHOD, record.method.id, record.method.options);
   const method = plan === "ignore" ? (planned?.whole?.() ?? planned) : planned;
   const attach: ReadAdapter["attach"] = (model, rng, context) => {
@@ -101,7 +103,7 @@ async function readOwn(path: string, kernel: Kernel, { plan }: ReadOptions): Pro
     attachment?.loadState(tensors.values());
     return attachment;
   };
-  return { path, layout: "deft", method, record, base: record.base, name: record.name, tensors, unknownKeys: [], head, headKind: record.head.kind, labels: record.labels.length || labelsIn(head, undefined), attach };
+  return { path, layout: "deft", method, record, base: record.base, name: record.name, tensors, unknownKeys: [], head, headKind: record.head.kind, labels: record.labels.length || labelsIn(head, undefined), labelNames: record.labels, attach };
 }
 
 /** PEFT's and AdapterHub's layouts. */
@@ -109,31 +111,62 @@ async function readForeign(path: string, kernel: Kernel): Promise<ReadAdapter> {
   const { layout, config, tensors, head: beside, deft } = await readAdapterFolder(path);
   const record = deft === undefined ? undefined : adapterRecord(deft, join(path, RECORD_FILE));
   const { method, unknownKeys } = record?.method === undefined ? foreignMethod(path, kernel, layout, config) : { method: kernel.create(PEFT_METHOD, record.method.id, record.method.options), unknownKeys: [] };
+  // what another library has changed since must not be passed over: its switches are refused by the reader, its numbers when attached
+  if (record?.method !== undefined) readerOf(kernel, layout, config);
   const name = typeof config["name"] === "string" ? config["name"] : (record?.name ?? "default");
   const { head, rest: others } = parted(layout === "peft" ? tensors : (beside?.tensors ?? new Map<string, NamedArray>()), record?.head.tensors);
   const own = layout === "peft" ? others : tensors;
+  const told = record !== undefined && record.labels.length > 0 ? record.labels : namesIn(beside?.config);
+  const labels = record?.labels.length || labelsIn(head, beside?.config);
   const base = [record?.base, config["base_model_name_or_path"], config["model_name"]].find((known) => typeof known === "string") as string | undefined;
   const attach: ReadAdapter["attach"] = (model, rng, context) => {
     const attachment = method.attach(model, rng, context);
     const place = attachment.layouts?.[layout];
     if (place === undefined) throw new DeftError("checkpoint.layout", `${path}: ${method.id} must have the layout ${layout} on this model, got none. Is it the adapter's base model?`);
+    requireOneAdapter(path, config, place.config());
     place.read(own, name);
     refuseStrangers(path, [...own.keys(), ...(layout === "peft" ? [] : [...others.keys()].filter((key) => key !== OUTPUT_TABLE))], place.write(name));
     if (layout !== "peft") requireOwnTable(path, others.get(OUTPUT_TABLE), model);
     return attachment;
   };
-  return { path, layout, method, record, base, name, tensors: own, unknownKeys, head, headKind: record?.head.kind ?? guessedHead(head), labels: record?.labels.length || labelsIn(head, beside?.config), attach };
+  return { path, layout, method, record, base, name, tensors: own, unknownKeys, head, headKind: record?.head.kind ?? guessedHead(head), labels, labelNames: told.length === labels ? told : [], attach };
 }
 
 function foreignMethod(path: string, kernel: Kernel, layout: "peft" | "adapterhub", config: Readonly<Record<string, unknown>>): { readonly method: PeftMethod; readonly unknownKeys: readonly string[] } {
-  for (const { id } of kernel.contributions(ADAPTER_READER)) {
-    const reader = kernel.create(ADAPTER_READER, id);
-    const method = reader.layout === layout ? reader.read(config) : undefined;
-    if (method !== undefined) return { method, unknownKeys: reader.unknownKeys?.(config) ?? [] };
-  }
+  const found = readerOf(kernel, layout, config);
+  if (found !== undefined) return { method: found.method, unknownKeys: found.reader.unknownKeys?.(config) ?? [] };
   const kind = config["peft_type"] ?? JSON.stringify((config["config"] as Record<string, unknown> | undefined)?.["architecture"]);
   throw new DeftError("plugin.unknown", `${path}: some plugin must read this adapter, got ${String(kind)} in ${layout}'s layout. Install the plugin of its method.`);
 }
+
+/** The reader that knows a configuration, and what it makes of it. Throws what the reader throws. */
+function readerOf(kernel: Kernel, layout: "peft" | "adapterhub", config: Readonly<Record<string, unknown>>): { readonly reader: AdapterConfigReader; readonly method: PeftMethod } | undefined {
+  for (const { id } of kernel.contributions(ADAPTER_READER)) {
+    const reader = kernel.create(ADAPTER_READER, id);
+    const method = reader.layout === layout ? reader.read(config) : undefined;
+    if (method !== undefined) return { reader, method };
+  }
+  return undefined;
+}
+
+/** Keys of a configuration that say nothing of the arithmetic of what is saved; the network that made a prefix is not. */
+const ASIDE: ReadonlySet<string> = new Set(["inference_mode", "modules_to_save", "task_type", "auto_mapping", "prefix_projection", "encoder_hidden_size"]);
+
+/** deft.json tells the method; what the other library's configuration tells of the same must agree, or one of the two was written later. */
+function requireOneAdapter(path: string, told: Readonly<Record<string, unknown>>, own: Readonly<Record<string, unknown>>): void {
+  for (const [key, value] of Object.entries(own)) {
+    const other = told[key];
+    if (ASIDE.has(key) || value === undefined || value === null || other === undefined || other === null) continue;
+    if (isRecord(value) && isRecord(other)) requireOneAdapter(path, other, value);
+    else if (inOrder(value) !== inOrder(other))
+      throw new DeftError("checkpoint.config", `${path}: adapter_config.json must tell of the adapter that deft.json names, got ${key} ${JSON.stringify(other)} where that has ${JSON.stringify(value)}. If another library has written the folder anew, delete deft.json.`);
+  }
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Lists of modules are sets. */
+const inOrder = (value: unknown): string => JSON.stringify(Array.isArray(value) ? [...(value as unknown[])].sort() : value);
 
 function withoutPrefix(name: string): string {
   return name.replace(/^base_model\.(?:model\.)?/, "").replace(/\.modules_to_save(?:\.default)?\./, ".");
@@ -172,6 +205,14 @@ function refuseStrangers(path: string, names: readonly string[], written: readon
 function guessedHead(head: ReadonlyMap<string, NamedArray>): HeadKind | undefined {
   if (head.size === 0) return undefined;
   return [...head.keys()].some((name) => name.startsWith("heads.")) ? "tanh-classification" : "sequence-classification";
+}
+
+/** The classes' names by index, as AdapterHub says. */
+function namesIn(config: Readonly<Record<string, unknown>> | undefined): readonly string[] {
+  const told = (config?.["config"] as Record<string, unknown> | null | undefined)?.["label2id"] ?? config?.["label2id"];
+  const pairs = told !== null && typeof told === "object" ? Object.entries(told) : [];
+  const byIndex = new Map(pairs.map(([name, id]) => [id as number, name]));
+  return pairs.every((_, i) => byIndex.has(i)) ? pairs.map((_, i) => byIndex.get(i) as string) : [];
 }
 
 /** The number of labels: as AdapterHub says, or the rows of the last layer. */

@@ -87,8 +87,7 @@ function headOf({ model }: Artifact, more: readonly string[] = []): readonly Nam
   return names.size === 0 ? [] : [...model.exportParameters()].filter(({ name }) => names.has(name));
 }
 
-function recordOf({ model, source, metrics, task }: Artifact, { layout, name, method, head, fingerprint }: { layout: AdapterLayoutId; name: string; method: PeftMethod | undefined; head: readonly NamedArray[]; fingerprint: string }): AdapterRecord {
-  const training = lastTraining(metrics);
+function recordOf({ model, source, training, task }: Artifact, { layout, name, method, head, fingerprint }: { layout: AdapterLayoutId; name: string; method: PeftMethod | undefined; head: readonly NamedArray[]; fingerprint: string }): AdapterRecord {
   return {
     format: 1,
     layout,
@@ -98,7 +97,7 @@ function recordOf({ model, source, metrics, task }: Artifact, { layout, name, me
     ...weightsOf(model),
     head: { kind: model.head, tensors: head.map((array) => array.name) },
     labels: training?.labels ?? [],
-    task: task === undefined ? undefined : { [task.id]: task.options },
+    task: training?.task ?? (task === undefined ? undefined : { [task.id]: task.options }),
     losses: training?.losses,
     fingerprint,
   };
@@ -110,12 +109,6 @@ function weightsOf(model: Model): Pick<AdapterRecord, "weights" | "formats"> {
   const [first, ...others] = found.map(({ id, options }) => ({ id, options }));
   if (first === undefined) return {};
   return others.length > 0 || found[0]?.over !== undefined ? { formats: [first, ...others] } : { weights: first };
-}
-
-/** What the last `finetune` says of itself. */
-function lastTraining(metrics: Artifact["metrics"]): { losses?: unknown[]; labels?: string[] } | undefined {
-  const last = Object.keys(metrics).findLast((key) => /^finetune(-\d+)?$/.test(key));
-  return last === undefined ? undefined : (metrics[last] as { losses?: unknown[]; labels?: string[] });
 }
 
 /** The kinds of PEFT's adapters that leave the base model's modules as they are, so that no tuner stands between. */
@@ -150,7 +143,7 @@ function modelOf({ model, source }: Artifact, suffix: string): Record<string, un
 /** AdapterHub keeps a flexible head by its configuration and name, a model's own head by its labels. */
 function adapterHubHead(artifact: Artifact, tensors: readonly NamedArray[], name: string): { config: Record<string, unknown>; tensors: readonly NamedArray[] } | undefined {
   if (tensors.length === 0) return undefined;
-  const labels = lastTraining(artifact.metrics)?.labels ?? [];
+  const labels = artifact.training?.labels ?? [];
   const count = Math.max(1, labels.length || (tensors.at(-1)?.shape[0] ?? 1));
   const label2id = Object.fromEntries((labels.length > 0 ? labels : Array.from({ length: count }, (_, i) => `LABEL_${i}`)).map((label, i) => [label, i]));
   if (artifact.model.head !== "tanh-classification")

@@ -2,7 +2,7 @@ import { DeftError, formOf, generate, predict, TASK, type Artifact, type HostBat
 import { Rng } from "@deft-js/tensor";
 import { parse } from "yaml";
 import { chosen, type Choice } from "../recipe/choice.ts";
-import { demandHead } from "../stages/task.ts";
+import { demandHead, demandLabelOrder } from "../stages/task.ts";
 
 /** The task that variants are measured on. */
 export interface BenchTask {
@@ -69,10 +69,11 @@ export function benchTask(kernel: Kernel, { task, limit }: BenchTask): Task {
   return kernel.create(TASK, id, options);
 }
 
-/** Opens it for a model. Throws `model.head` when the model's head does not answer the task. */
-export async function openBenchTask(task: Task, { model, tokenizer }: Artifact): Promise<OpenTask & { readonly first: Split }> {
-  demandHead("bench", model, task);
-  const open = await task.open({ tokenizer, rng: new Rng(1).fork("task") });
+/** Opens it for a model. Throws `model.head` when the model's head does not answer the task, `evaluation.labels` when it has its classes in another order. */
+export async function openBenchTask(task: Task, artifact: Artifact): Promise<OpenTask & { readonly first: Split }> {
+  demandHead("bench", artifact.model, task);
+  const open = await task.open({ tokenizer: artifact.tokenizer, rng: new Rng(1).fork("task") });
+  demandLabelOrder("bench", artifact, open);
   const [first] = open.evaluation;
   if (first === undefined) throw new DeftError("evaluate.split", `bench: ${task.id} must have an evaluation split, got none. Name data to evaluate on.`);
   return { ...open, first };

@@ -71,13 +71,13 @@ async function modelReport(path: string): Promise<ModelReport> {
   };
 }
 
-function adapterReport({ path, layout, method, base, tensors: own, head, headKind, record, labels, unknownKeys }: ReadAdapter): AdapterReport {
+function adapterReport({ path, layout, method, base, tensors: own, head, headKind, labels, labelNames, unknownKeys }: ReadAdapter): AdapterReport {
   const tensors = [...own.values()].map(({ name, shape }) => ({ name, shape }));
   return {
     kind: "adapter", path, layout, base, tensors, parameters: sizeOf(tensors), unknownKeys,
     method: method === undefined ? undefined : { id: method.id, options: method.options },
     head: { kind: headKind, parameters: sizeOf([...head.values()]) },
-    labels: record !== undefined && record.labels.length > 0 ? record.labels : labels,
+    labels: labelNames.length > 0 ? labelNames : labels,
   };
 }
 

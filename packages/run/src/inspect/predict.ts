@@ -43,7 +43,7 @@ export async function* predictTexts(request: PredictRequest): AsyncGenerator<Pre
     for await (const { texts, examples } of encodedGroups(request, { tokenizer, maxLength, size: batchSize })) {
       const split = makeSplit({ name: "texts", examples, padId: tokenizer.padId });
       const predictions = await predict({ model, split, batchSize });
-      const names = classNames(predictions.width, record?.labels ?? [], model.config);
+      const names = classNames(predictions.width, artifact.training?.labels ?? [], model.config);
       for (const [i, { text, pair }] of texts.entries()) yield { text, ...(pair === undefined ? {} : { pair }), ...said(predictions, i, names) };
     }
   } finally {

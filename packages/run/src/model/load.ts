@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { emitWarning } from "node:process";
-import { DeftError, MODEL_FAMILY, WEIGHT_FORMAT, WEIGHT_LAYOUT, type Artifact, type HeadKind, type Kernel, type ModelConfig, type ModelFamily, type TensorSource, type Tokenizer, type WeightFormat } from "@deft-js/core";
+import { DeftError, MODEL_FAMILY, WEIGHT_FORMAT, WEIGHT_LAYOUT, type Artifact, type HeadKind, type Kernel, type ModelConfig, type ModelFamily, type TensorSource, type Tokenizer, type TrainingRecord, type WeightFormat } from "@deft-js/core";
 import { openModelFolder, resolveModel, type ModelFolder } from "@deft-js/checkpoint";
 import { loadTokenizer } from "@deft-js/data";
 import { Rng } from "@deft-js/tensor";
@@ -83,9 +83,16 @@ export async function openModel(path: string, { kernel, adapter, plan, revision,
     const [first] = adapters;
     // weights that are asked for in another format are others by intent
     if (first?.record?.fingerprint !== undefined && weights === undefined) warnOfAnotherBase(first.path, compareFingerprint({ model, attachments }, first.record.fingerprint), warn);
-    return { model, tokenizer, source: folder, attachments, metrics: {} };
+    return { model, tokenizer, source: folder, attachments, training: trainingOf(adapters), metrics: {} };
   };
   return { folder, tokenizer, declaredHead: declaredHead(config), build };
+}
+
+/** What the adapters tell of their training: the first one's record, which holds the head, or the names that another library's head has. */
+function trainingOf(adapters: readonly ReadAdapter[]): TrainingRecord | undefined {
+  const [record] = adapters.flatMap((one) => one.record ?? []);
+  const labels = adapters.map(({ labelNames }) => labelNames).find((names) => names.length > 0) ?? [];
+  return record === undefined && labels.length === 0 ? undefined : { labels, task: record?.task, losses: record?.losses };
 }
 
 /** A model of a configuration, initialised at random. Throws `checkpoint.config`, `model.*`, `tokenizer.*`, `plugin.unknown`. */

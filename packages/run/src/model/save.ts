@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { DeftError, WEIGHT_LAYOUT, type Artifact, type Kernel, type Model, type StoredTensor, type Weight, type WeightLayout } from "@deft-js/core";
+import { DeftError, WEIGHT_LAYOUT, type Artifact, type Kernel, type Model, type ModelConfig, type StoredTensor, type Weight, type WeightLayout } from "@deft-js/core";
 import { writeModelFolder, type WritableTensor } from "@deft-js/checkpoint";
 import type { MergeInto } from "./merge.ts";
 
@@ -16,16 +16,21 @@ export interface SaveModelOptions {
   readonly kernel?: Kernel | undefined;
   /** `held`: such weights stay in their format where a layout has a place for it; `dense`: all as float32. `held` when left out. */
   readonly base?: MergeInto | undefined;
-  /** The classes' names, for config.json; the model's own when left out. */
+  /** The classes' names, for config.json; those of the artifact's training when left out, and the model's own where nothing is known of it. */
   readonly labels?: readonly string[] | undefined;
 }
 
 /** Writes the model as a Hugging Face folder with its tokenizer's files. What is attached must have been merged. Throws `export.attached`, `checkpoint.*`. */
-export async function saveModel(path: string, { model, source, attachments }: Artifact, { kernel, base = "held", labels = [] }: SaveModelOptions = {}): Promise<void> {
+export async function saveModel(path: string, { model, source, attachments, training }: Artifact, { kernel, base = "held", labels = training?.labels ?? [] }: SaveModelOptions = {}): Promise<void> {
   if (attachments.length > 0) throw new DeftError("export.attached", `export: a model folder holds no ${attachments.map(({ method }) => method.id).join(", ")}, got it attached. Merge it first.`);
   const layouts = base === "dense" || kernel === undefined ? [] : kernel.contributions(WEIGHT_LAYOUT).map(({ id }) => kernel.create(WEIGHT_LAYOUT, id));
   const { tensors, keys } = heldTensors(model, layouts);
-  await writeModelFolder(path, { config: { ...model.config, ...labelKeys(labels), ...keys }, tensors, copy: tokenizerFiles(source) });
+  await writeModelFolder(path, { config: { ...model.config, ...storedType(model.config), ...(model.head.endsWith("-classification") ? labelKeys(labels) : {}), ...keys }, tensors, copy: tokenizerFiles(source) });
+}
+
+/** The files hold float32, whatever the base was stored in: transformers' `torch_dtype="auto"` goes by this key. */
+function storedType(config: ModelConfig): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(["torch_dtype", "dtype"].filter((key) => typeof config[key] === "string").map((key) => [key, "float32"]));
 }
 
 function labelKeys(labels: readonly string[]): Readonly<Record<string, unknown>> {

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { choice, makeChosen } from "../recipe/choice.ts";
 import { contextOf } from "../run/context.ts";
 import { inPipeline, stageOf } from "./stage.ts";
-import { defaultMeters, demandHead, openTask } from "./task.ts";
+import { defaultMeters, demandHead, demandLabelOrder, openTask } from "./task.ts";
 
 /** Options of `evaluate` in code. */
 export interface EvaluateStageOptions {
@@ -57,12 +57,13 @@ export function evaluate(options: EvaluateStageOptions = {}): OperatorFunction<A
   return inPipeline("evaluate", (artifact, context) => evaluateArtifact(artifact, options, { context, kernel: contextOf(artifact).kernel }));
 }
 
-/** Throws `evaluate.task` when there is no task, `model.head` when the head does not answer it, `evaluate.split` when there is no such split. */
+/** Throws `evaluate.task` when there is no task, `model.head` when the head does not answer it, `evaluate.split` when there is no such split, `evaluation.labels` when the model has the classes in another order. */
 export async function evaluateArtifact(artifact: Artifact, options: EvaluateStageOptions, { context, kernel }: { context: StageContext; kernel: Kernel }): Promise<Artifact> {
   const { task = artifact.task, meters = defaultMeters(kernel), splits, execution, batchSize = 32 } = options;
   if (task === undefined) throw new DeftError("evaluate.task", "evaluate: needs a task, got none from the stages before. Give it one.");
   demandHead("evaluate", artifact.model, task);
   const open = await openTask(task, { tokenizer: artifact.tokenizer, rng: context.rng });
+  demandLabelOrder("evaluate", artifact, open);
   const known = [open.train, ...open.evaluation];
   const wanted = splits?.map((name) => known.find((split) => split.name === name) ?? noSplit(name, known.map((split) => split.name))) ?? open.evaluation;
   const measured = async (split: Split): Promise<unknown> => {

@@ -76,8 +76,8 @@ export async function finetuneArtifact(artifact: Artifact, options: FinetuneOpti
     for (const [i, method] of [peft].flat().entries()) fresh.push(method.attach(artifact.model, context.rng.fork(`${name} attach ${i}`), { tokenizer: artifact.tokenizer }));
     const attachments = [...artifact.attachments, ...fresh];
     const { trainableParameters, ...result } = await trainStage({ artifact, context, name, settings, task: open, metrics: task.metrics?.bind(task), attachments, losses, meters });
-    const record = { task: { [task.id]: task.options }, losses: lossesRecord, labels: open.labels };
-    return withMetrics({ ...artifact, attachments, task }, "finetune", { ...trainingMetrics(result), trainableParameters, ...record });
+    const training = { task: { [task.id]: task.options }, losses: lossesRecord, labels: open.labels };
+    return withMetrics({ ...artifact, attachments, task, training }, "finetune", { ...trainingMetrics(result), trainableParameters, ...training });
   } catch (error) {
     for (const attachment of [...fresh].reverse()) detachQuietly(attachment);
     throw error;

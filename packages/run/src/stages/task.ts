@@ -1,4 +1,4 @@
-import { DeftError, METER, type HeadKind, type Kernel, type Meter, type Model, type OpenTask, type Task, type Tokenizer } from "@deft-js/core";
+import { DeftError, METER, type Artifact, type HeadKind, type Kernel, type Meter, type Model, type OpenTask, type Task, type Tokenizer } from "@deft-js/core";
 import type { Rng } from "@deft-js/tensor";
 
 const opened = new WeakMap<Task, WeakMap<Tokenizer, Map<number, Promise<OpenTask>>>>();
@@ -21,6 +21,19 @@ export function openTask(task: Task, { tokenizer, rng }: { tokenizer: Tokenizer;
 /** @throws DeftError `model.head` when the model's head does not answer the task */
 export function demandHead(who: string, { head }: Pick<Model, "head">, task: Pick<Task, "id" | "head">): void {
   if (kindOf(head) !== kindOf(task.head)) throw new DeftError("model.head", `${who}: ${task.id} needs a ${task.head} head, got ${head}. Load the model with that head, or name the adapter or a fine-tuned model.`);
+}
+
+/**
+ * A model's classes in another order than the task's would be scored as each other. Only where both have the same names can that be seen.
+ * @throws DeftError `evaluation.labels`
+ */
+export function demandLabelOrder(who: string, { model, training }: Pick<Artifact, "model" | "training">, { labels }: Pick<OpenTask, "labels">): void {
+  if (!model.head.endsWith("-classification")) return;
+  const trained = training?.labels ?? [];
+  const named = trained.length > 0 ? trained : Object.values((model.config["id2label"] ?? {}) as Readonly<Record<string, string>>);
+  const [own, wanted] = [named, labels].map((names) => names.map((name) => name.toLowerCase())) as [string[], string[]];
+  if (own.join("\n") !== wanted.join("\n") && own.sort().join("\n") === wanted.sort().join("\n"))
+    throw new DeftError("evaluation.labels", `${who}: the task must have its classes in the model's order ${named.join(", ")}, got ${labels.join(", ")}. Give the task \`labels\` in that order where it takes them, or fine-tune the model on it.`);
 }
 
 /** Both classification heads answer the same tasks. */
