@@ -110,14 +110,44 @@ describe("AdapterSet", () => {
     expect(() => attachment.merge!()).toThrow(expect.objectContaining({ code: "adapters.merge" }));
     set.use("a");
     const merged = logits();
-    set.merge();
     const inFolder = (): number[] => [...[...model.exportParameters()].find(({ name }) => name.endsWith("query.weight"))!.values];
     const before = inFolder();
+    set.merge();
+    const folded = inFolder();
+    expect(folded).not.toEqual(before);
     set.commit();
-    expect(inFolder()).not.toEqual(before);
+    expect(inFolder()).toEqual(folded);
     for (const [i, value] of logits().entries()) expect(value).toBeCloseTo(merged[i]!, 5);
     set.dispose();
     expect(logits()).not.toEqual(plain);
+  });
+
+  it("loses nothing that changes what is merged: unmerging is refused until that is taken back", () => {
+    const [set, { tensors }] = [new AdapterSet(model), ops.memory()];
+    const plain = logits();
+    const attachment = set.add("a", doubled, new ops.Rng(1));
+    set.use("a");
+    const wrapped = logits();
+    const state = attachment.state();
+    set.merge();
+    for (const use of [() => attachment.state(), () => attachment.loadState(state), () => attachment.detach()]) expect(use).toThrow(expect.objectContaining({ code: "adapters.merged" }));
+    const { weight, bias } = model.sites("linear", /query$/)[0]!;
+    for (const changed of [(weight as DenseWeight).variable, bias!]) {
+      const values = changed.data();
+      changed.load(values.map((value, i) => (i === 3 ? value + 0.5 : value)));
+      expect(() => set.unmerge()).toThrow(expect.objectContaining({ code: "adapters.changed" }));
+      changed.load(values);
+    }
+    const { bias: other } = model.sites("linear", /value$/)[0]!;
+    other!.load(other!.data().map((value) => value + 1)); // of no merged layer: stays
+    set.unmerge();
+    expect(attachment.state()).toEqual(state);
+    other!.load(other!.data().map((value) => value - 1));
+    close(logits(), wrapped);
+    attachment.loadState(state.map((array) => ({ ...array, values: new Float32Array(array.values.length).fill(1) })));
+    close(logits(), plain); // the handle from before reaches the model
+    set.dispose();
+    expect(ops.memory().tensors).toBe(tensors);
   });
 
   it("uses a selection until an asynchronous body is done, and refuses to change meanwhile", async () => {

@@ -31,7 +31,8 @@ export class RowWeight implements Weight {
 }
 
 /** Holds a frozen dense matrix by rows, in its place and not beside it. @returns the undo, or undefined where the weight is another or is being trained */
-export function holdByRows(model: Model, { path, weight }: Site<"linear">): (() => void) | undefined {
+export function holdByRows(model: Model, site: Site<"linear">): (() => void) | undefined {
+  const { path, weight } = site;
   if (!(weight instanceof DenseWeight) || weight.variable.trainable) return undefined;
   const { path: name } = weight.variable;
   const rows = new RowWeight(turned(name, weight.variable));
@@ -40,6 +41,7 @@ export function holdByRows(model: Model, { path, weight }: Site<"linear">): (() 
   return () => {
     if (!holds) return;
     holds = false;
+    if (site.weight !== rows) return; // another weight has taken the place since
     model.replaceWeight(path, new DenseWeight(turned(name, rows.variable)));
   };
 }

@@ -56,7 +56,7 @@ function selectedProduct({ site, selection, harmless, breakEven, tally }: Produc
     if (wanted === undefined) return base(x);
     const { weight, bias } = site;
     const rows = x.size / Math.max(1, x.shape.at(-1) ?? 1);
-    if (weight instanceof RowWeight) return ops.selectedLinear(x, weight.variable.value, { ...wanted, bias: bias?.value, frozen: true, breakEven: breakEven(rows), onDecision: tally.add });
+    if (weight instanceof RowWeight && site.isOwn(base)) return ops.selectedLinear(x, weight.variable.value, { ...wanted, bias: bias?.value, frozen: true, breakEven: breakEven(rows), onDecision: tally.add });
     return harmless ? base(x) : ops.keepSelected(base(x), wanted);
   };
 }

@@ -72,7 +72,7 @@ function skippingProduct({ site, breakEven, skip, tally }: Product): Parameters<
   return (x, base, { training }) => {
     const { weight, bias } = site;
     if (training) return base(x);
-    if (!(weight instanceof DenseWeight)) return base(ops.skipSmall(x, skip));
+    if (!(weight instanceof DenseWeight) || !site.isOwn(base)) return base(ops.skipSmall(x, skip)); // what stands between has a say
     const point = breakEven(x.size / Math.max(1, x.shape.at(-1) ?? 1));
     if (isExact && point === 0) return base(x);
     return ops.sparseLinear(x, weight.variable.value, { ...skip, bias: bias?.value, frozen: !weight.variable.trainable, breakEven: point, onDecision: tally.add });

@@ -1,4 +1,4 @@
-import { mlpBlocks, ops, type HostBatch, type Model } from "@deft-js/core";
+import { AdapterSet, attachmentOf, changeVariable, mlpBlocks, ops, replaceMatrix, type HostBatch, type Model, type PeftMethod } from "@deft-js/core";
 import { nativeStatus, registerNative } from "@deft-js/plugin-backend-native";
 import { bertFamily } from "@deft-js/plugin-model-bert";
 import { toyBatch, toyModel } from "@deft-js/testkit";
@@ -41,6 +41,33 @@ describe.each(BACKENDS)("on %s", (backend) => {
     expect(difference(logits(model), before)).toBeLessThan(1e-5);
     installed.uninstall();
     expect(logits(model)).toEqual(before);
+  });
+
+  test("it computes with what a set of adapters has merged, and leaves that in place", async () => {
+    const model = await made(toyModel());
+    const set = new AdapterSet(model);
+    const method: PeftMethod = {
+      id: "tripled", options: {},
+      attach: (on) => {
+        const sites = on.sites("linear", /dense$/);
+        return attachmentOf({ method, variables: [], undo: sites.map((site) => site.wrap((x, base) => ops.scale(base(x), 3))), fold: () => sites.forEach((site) => (replaceMatrix(on, site, "tripled", (matrix) => ops.scale(matrix, 3)), changeVariable(site.bias!, (bias) => ops.scale(bias, 3)))) });
+      },
+    };
+    const plain = logits(model);
+    set.add("a", method, new ops.Rng(1));
+    set.use("a");
+    const wrapped = logits(model);
+    expect(difference(wrapped, plain)).toBeGreaterThan(1e-3);
+    for (const around of [() => undefined, () => set.merge()]) {
+      around();
+      const installed = await sparseExecution({ breakEven: ALWAYS }).install(model, context);
+      expect(difference(logits(model), wrapped)).toBeLessThan(1e-5);
+      installed.uninstall();
+      expect(difference(logits(model), wrapped)).toBeLessThan(1e-5);
+    }
+    set.unmerge();
+    set.without();
+    expect(logits(model)).toEqual(plain);
   });
 
   test("it keeps the number of tensors", async () => {

@@ -65,8 +65,8 @@ export interface Model {
   headParameters(): readonly Variable[];
   /** Parameters in Hugging Face layout (matrices [dOut, dIn]), for writing a model folder; each one's values are made when they are read. */
   exportParameters(): Iterable<NamedArray>;
-  /** Puts another weight (quantized, masked) in the place of a linear site's; the old one is disposed. */
-  replaceWeight(path: string, weight: Weight): void;
+  /** Puts another weight (merged, quantized, masked) in the place of a linear site's. The old one is disposed, or with `keep` the caller's from now on. */
+  replaceWeight(path: string, weight: Weight, options?: { readonly keep?: boolean }): void;
   dispose(): void;
 }
 

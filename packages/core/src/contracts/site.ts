@@ -97,6 +97,13 @@ export type Around<K extends SiteKind> = (
 /** Where a wrapper stands: `pre` nearest to the base function, `post` outermost; within one, later installed is further out. */
 export type WrapOrder = "pre" | "normal" | "post";
 
+/** Takes a wrapper off its site. */
+export interface Unwrap {
+  (): void;
+  /** Whether the wrapper stands next to the site's own function: then alone it can be folded into the weight that the function reads. */
+  readonly innermost: boolean;
+}
+
 /** See `Site.role`. */
 export type SiteRole = "attention" | "cross-attention" | "mlp" | "mlp-up" | "mlp-gate" | "mlp-down";
 
@@ -126,5 +133,5 @@ export interface Site<K extends SiteKind = SiteKind> {
   /** Whether the function that a wrapper was just given is the site's own: nothing stands between. */
   isOwn(base: (input: SiteSignatures[K]["input"]) => SiteSignatures[K]["output"]): boolean;
   /** Installs a wrapper and returns its undo; undo works in any order. */
-  wrap(around: Around<K>, order?: WrapOrder): () => void;
+  wrap(around: Around<K>, order?: WrapOrder): Unwrap;
 }

@@ -1,23 +1,26 @@
-import { DeftError, type Rng, type Variable } from "@deft-js/tensor";
+import { DeftError, read, scope, squaredNorms, sums, type Rng, type Variable } from "@deft-js/tensor";
 import type { AttachContext, Attachment, PeftMethod } from "../contracts/method.ts";
 import type { Model, NamedArray } from "../contracts/model.ts";
-import { biasesOf, install, over, recordedModel, uninstall, type Overlays, type RecordedWrap } from "./recorded-model.ts";
+import { biasesOf, install, memberOf, recordedModel, uninstall, weightAt, type Originals, type RecordedWrap } from "./recorded-model.ts";
 
 interface Held {
   readonly method: PeftMethod;
   readonly rng: Rng;
   readonly context: AttachContext | undefined;
   readonly wraps: Set<RecordedWrap>;
-  /** As the method made it. */
+  /** As the method made it; made anew by every unmerge. */
   readonly own: Attachment;
-  /** The same as it is given out: it is the set that merges. */
+  /** What is given out for it, as long as the name is held: it is the set that merges. */
   readonly attachment: Attachment;
 }
 
 interface Merged {
-  readonly states: ReadonlyMap<string, readonly NamedArray[]>;
-  readonly biases: ReadonlyMap<Variable, Float32Array>;
   readonly names: readonly string[];
+  readonly states: ReadonlyMap<string, readonly NamedArray[]>;
+  /** The biases before. */
+  readonly biases: ReadonlyMap<Variable, Float32Array>;
+  /** What the merge left, to see whether it was changed since. */
+  readonly left: { readonly biases: ReadonlyMap<Variable, Float32Array>; readonly sums: readonly number[] };
 }
 
 /**
@@ -28,7 +31,8 @@ interface Merged {
 export class AdapterSet {
   readonly #model: Model;
   readonly #held = new Map<string, Held>();
-  readonly #overlays: Overlays = new Map();
+  /** The weights that merged ones stand in for. */
+  readonly #originals: Originals = new Map();
   #used: readonly string[] = [];
   #merged: Merged | undefined;
   /** What an asynchronous `with` uses until its promise settles. */
@@ -124,16 +128,16 @@ export class AdapterSet {
   }
 
   /**
-   * Folds those in use into one matrix for each linear layer, in the order of their use. The model's own weights stay beside them for `unmerge`, in their format: they are what a model folder gets, until `commit`.
+   * Folds those in use into one matrix for each linear layer, in the order of their use: the model computes with it, and a model folder that is written holds it. The model's own weights are kept, in their format, for `unmerge`.
    * @throws DeftError `adapters.merge` when one in use cannot be merged, `adapters.merged`, `adapters.busy`, and what a merge throws: nothing has changed then
    */
   merge(): void {
     this.#checkFree("merge");
-    const stuck = this.#used.find((name) => this.get(name).merge === undefined);
-    if (stuck !== undefined) throw new DeftError("adapters.merge", `adapters: all that are in use must be mergeable, got ${stuck} (${this.get(stuck).method.id}). Use the others alone.`);
     const names = this.#used;
-    const states = new Map(names.map((name) => [name, this.get(name).state()]));
-    this.#merged = { names, states, biases: biasesOf(this.#model) };
+    const stuck = names.find((name) => this.#of(name).own.merge === undefined);
+    if (stuck !== undefined) throw new DeftError("adapters.merge", `adapters: all that are in use must be mergeable, got ${stuck} (${this.get(stuck).method.id}). Use the others alone.`);
+    const states = new Map(names.map((name) => [name, this.#of(name).own.state()]));
+    const biases = biasesOf(this.#model);
     const left = [...names];
     try {
       for (const name of names) {
@@ -141,55 +145,81 @@ export class AdapterSet {
         left.shift();
       }
     } catch (error) {
-      for (const name of left) this.get(name).detach();
-      this.unmerge();
+      for (const name of left) this.#of(name).own.detach();
+      this.#restore({ names, states, biases });
       throw error;
     }
+    const changed = new Map([...biases].filter(([bias, before]) => !sameValues(bias.data(), before)));
+    this.#merged = { names, states, biases: changed, left: { biases: new Map([...changed.keys()].map((bias) => [bias, bias.data()])), sums: this.#mergedSums() } };
   }
 
-  /** Takes the folded matrices away: the model's own weights and biases count again, bit for bit, with the attachments around them. Does nothing when not merged. */
+  /**
+   * Takes the folded matrices away: the model's own weights and biases count again, bit for bit, with the attachments around them. Does nothing when not merged.
+   * @throws DeftError `adapters.changed` when what the merge left has been changed since (trained, merged into): it would be lost
+   */
   unmerge(): void {
     if (this.#merged === undefined) return;
-    const { names, states, biases } = this.#merged;
-    for (const { weight, undo } of this.#overlays.values()) {
-      undo();
-      weight.dispose();
-    }
-    this.#overlays.clear();
+    const { left } = this.#merged;
+    if (this.#mergedSums().some((sum, i) => sum !== left.sums[i]) || [...left.biases].some(([bias, values]) => !sameValues(bias.data(), values)))
+      throw new DeftError("adapters.changed", `adapters: unmerge needs the weights as merge has left them, got others: what changed them since would be lost. Take it back, or commit and keep it.`);
+    this.#restore(this.#merged);
+  }
+
+  /** Gives the model's own weights up for what is merged; the merged attachments are gone from the set. Does nothing when not merged. */
+  commit(): void {
+    if (this.#merged === undefined) return;
+    for (const [path, own] of this.#originals) if (weightAt(this.#model, path) !== own) own.dispose();
+    this.#originals.clear();
+    for (const name of this.#merged.names) this.#held.delete(name);
+    this.#merged = undefined;
+    this.#used = [];
+  }
+
+  /** Unmerges and detaches all. Throws what `unmerge` throws. */
+  dispose(): void {
+    this.unmerge();
+    for (const name of this.names) this.remove(name);
+  }
+
+  #restore({ names, states, biases }: Omit<Merged, "left">): void {
+    for (const [path, own] of this.#originals) this.#model.replaceWeight(path, own);
+    this.#originals.clear();
     for (const [bias, values] of biases) bias.load(values);
     this.#merged = undefined;
     for (const name of names) this.#attach(name, this.#of(name)).loadState(states.get(name) ?? []);
     this.use(names);
   }
 
-  /** Puts what is merged in the place of the model's own weights for good, so that a model folder that is written holds it; the merged attachments are gone from the set. Does nothing when not merged. */
-  commit(): void {
-    if (this.#merged === undefined) return;
-    for (const [path, { weight, undo }] of this.#overlays) {
-      undo();
-      this.#model.replaceWeight(path, weight);
-    }
-    this.#overlays.clear();
-    for (const name of this.#merged.names) this.#held.delete(name);
-    this.#merged = undefined;
-    this.#used = [];
-  }
-
-  /** Unmerges and detaches all. */
-  dispose(): void {
-    this.unmerge();
-    for (const name of this.names) this.remove(name);
+  /** Σ and Σ of squares of every merged matrix: other numbers for nearly every change. */
+  #mergedSums(): readonly number[] {
+    return scope(() => {
+      const matrices = [...this.#originals.keys()].flatMap((path) => weightAt(this.#model, path)?.dense() ?? []);
+      return matrices.length === 0 ? [] : [sums(matrices), squaredNorms(matrices)].flatMap((tensor) => [...read(tensor)]);
+    });
   }
 
   #attach(name: string, { method, rng, context }: Pick<Held, "method" | "rng" | "context">): Attachment {
     const wraps = new Set<RecordedWrap>();
-    const own = method.attach(recordedModel(this.#model, wraps, this.#overlays), rng, context);
+    const own = method.attach(recordedModel(this.#model, wraps, this.#originals), rng, context);
+    const attachment = this.#held.get(name)?.attachment ?? this.#handle(name);
+    this.#held.set(name, { method, rng, context, wraps, own, attachment });
+    return attachment;
+  }
+
+  /** What stands for an attachment outside, whichever one it is by now. */
+  #handle(name: string): Attachment {
     const refuse = (): never => {
       throw new DeftError("adapters.merge", `adapters: ${name} must be merged by the set that holds it, got merge of its attachment. Call merge of the set, and commit before the model is written.`);
     };
-    const attachment = own.merge === undefined ? own : over(own, { merge: refuse });
-    this.#held.set(name, { method, rng, context, wraps, own, attachment });
-    return attachment;
+    return new Proxy({} as Attachment, {
+      get: (_, key) => {
+        const { own } = this.#of(name);
+        if (key === "merge") return own.merge === undefined ? undefined : refuse;
+        if (this.#merged?.names.includes(name) === true && ["variables", "state", "loadState", "detach"].includes(key as string)) this.#checkFree(`${String(key)} of ${name}`);
+        return memberOf(own, key);
+      },
+      has: (_, key) => key in this.#of(name).own,
+    });
   }
 
   #of(name: string): Held {
@@ -202,6 +232,10 @@ export class AdapterSet {
     if (this.#awaited !== undefined) throw new DeftError("adapters.busy", `adapters: ${what} must wait for what was begun with ${this.#awaited.join(", ") || "none"} in use, got it before its promise settled. Await it first.`);
     if (this.#merged !== undefined) throw new DeftError("adapters.merged", `adapters: ${what} needs them unmerged, got ${this.#merged.names.join(", ") || "them"} merged. Call unmerge first.`);
   }
+}
+
+function sameValues(a: Float32Array, b: Float32Array): boolean {
+  return a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
 }
 
 function isPromise(value: unknown): value is PromiseLike<unknown> {

@@ -1,5 +1,6 @@
-import type { Variable } from "@deft-js/tensor";
+import { DeftError, type Variable } from "@deft-js/tensor";
 import type { Attachment, PeftMethod } from "../contracts/method.ts";
+import type { Unwrap } from "../contracts/site.ts";
 import { loadVariables, stateOf } from "./state.ts";
 
 /** What an attachment is made of. */
@@ -14,13 +15,15 @@ export interface AttachmentParts {
   readonly layouts?: Attachment["layouts"];
 }
 
-/** An attachment that owns its variables: detaching takes the wrappers off and disposes them, merging folds and detaches. A state that is not its own is an error `ID.state`. */
+/** An attachment that owns its variables: detaching takes the wrappers off and disposes them, merging folds and detaches. A state that is not its own is an error `ID.state`, merging around something else `merge.order`. */
 export function attachmentOf({ method, variables, undo, fold, layouts }: AttachmentParts): Attachment {
   const detach = (): void => {
     for (const take of undo) take();
     for (const variable of variables) variable.dispose();
   };
   const merge = (): void => {
+    if (undo.some((take) => (take as Partial<Unwrap>).innermost === false))
+      throw new DeftError("merge.order", `${method.id}: what is merged must stand next to the model's own layers, got something between. Merge or detach first what was attached before, and take an execution off.`);
     fold?.();
     detach();
   };

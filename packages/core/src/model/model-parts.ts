@@ -82,13 +82,13 @@ export class ModelParts {
    * See `Model.replaceWeight`.
    * @throws DeftError `model.site` when no linear site has the path, `weight.shape` when the shape is another
    */
-  replaceWeight(path: string, weight: Weight): void {
+  replaceWeight(path: string, weight: Weight, { keep = false }: { readonly keep?: boolean } = {}): void {
     const site = this.#linears.get(path);
     if (site === undefined) throw new DeftError("model.site", `model: ${path} must be the path of a linear site, got no such site. Known: ${[...this.#linears.keys()].slice(0, 6).join(", ")}, ….`);
     if (weight.shape[0] !== site.dIn || weight.shape[1] !== site.dOut)
       throw new DeftError("weight.shape", `model: the weight of ${path} must have shape [${site.dIn},${site.dOut}], got [${weight.shape}]. Pass a matrix [dIn, dOut].`);
     if (weight === site.weight) return;
-    site.weight.dispose();
+    if (!keep) site.weight.dispose();
     site.weight = weight;
     if (weight instanceof DenseWeight) this.#variables.set(`${path}.weight`, weight.variable);
     else this.#variables.delete(`${path}.weight`);

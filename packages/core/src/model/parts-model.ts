@@ -55,8 +55,8 @@ export abstract class PartsModel implements Model {
     return this.#parts.exportParameters();
   }
 
-  replaceWeight(path: string, weight: Weight): void {
-    this.#parts.replaceWeight(path, weight);
+  replaceWeight(path: string, weight: Weight, options?: { readonly keep?: boolean }): void {
+    this.#parts.replaceWeight(path, weight, options);
   }
 
   dispose(): void {

@@ -1,5 +1,5 @@
 import { DeftError, type Tensor, type Variable } from "@deft-js/tensor";
-import type { Around, ForwardContext, Site, SiteKind, SiteSignatures, WrapOrder } from "../contracts/site.ts";
+import type { Around, ForwardContext, Site, SiteKind, SiteSignatures, Unwrap, WrapOrder } from "../contracts/site.ts";
 
 /** The function that stands at a site of a kind. */
 export type SiteFunction<K extends SiteKind> = (input: SiteSignatures[K]["input"]) => SiteSignatures[K]["output"];
@@ -64,13 +64,18 @@ export class SitePoint<K extends SiteKind> implements Site<K> {
     return base === this.#own;
   }
 
-  wrap(around: Around<K>, order: WrapOrder = "normal"): () => void {
+  wrap(around: Around<K>, order: WrapOrder = "normal"): Unwrap {
     const wrap: Wrap<K> = { around, rank: RANK[order] };
     this.#wraps = [...this.#wraps, wrap].sort((a, b) => a.rank - b.rank);
-    return () => {
+    return unwrap(() => {
       this.#wraps = this.#wraps.filter((other) => other !== wrap);
-    };
+    }, () => this.#wraps[0] === wrap);
   }
+}
+
+/** An undo that knows where its wrapper stands. */
+export function unwrap(undo: () => void, innermost: () => boolean): Unwrap {
+  return Object.defineProperty(undo, "innermost", { get: innermost }) as Unwrap;
 }
 
 /**
