@@ -34,13 +34,16 @@ describe("density loss, reckoned by hand", () => {
   });
 
   it("counts decoder positions without a label apart from padding", () => {
-    const decoder: Layer = { shape: [1, 2, 1], values: [2, 0], mask: [1, 0], stack: "decoder" }; // .8 and 0
+    const decoder: Layer = { shape: [1, 2, 1], values: [2, 0], mask: [1, 0], stack: "decoder", labelled: true }; // .8 and 0
     expect(lossOf([decoder], { epsilon: 1 })).toBeCloseTo(0.8, 6);
     expect(lossOf([decoder], { epsilon: 1, labels: "include" })).toBeCloseTo(0.4, 6);
     expect(lossOf([decoder], { epsilon: 1, padding: "include" })).toBeCloseTo(0.4, 6);
     expect(lossOf([decoder], { epsilon: 1, padding: "include", labels: "exclude" })).toBeCloseTo(0.8, 6);
     const encoder = (0.55 + 0.25 + 0.5 + 0) / 4;
     expect(lossOf([ONE, TWO, decoder], { epsilon: 1, labels: "include" })).toBeCloseTo(encoder + 0.4, 6);
+    const causal: Layer = { ...decoder, labelled: false }; // the mask is of padding
+    expect(lossOf([causal], { epsilon: 1, labels: "include" })).toBeCloseTo(0.8, 6);
+    expect(lossOf([causal], { epsilon: 1, padding: "include", labels: "exclude" })).toBeCloseTo(0.4, 6);
   });
 
   it("takes a gated MLP's gate, or the product that the down-projection reads", () => {

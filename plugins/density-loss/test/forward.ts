@@ -11,16 +11,18 @@ export interface Layer {
   readonly product?: ArrayLike<number>;
   readonly stack?: "encoder" | "decoder";
   readonly layer?: number;
+  readonly labelled?: boolean;
 }
 
 /** A forward result that carries these layers' activations. */
 export function forwardOf(layers: readonly Layer[]): ForwardResult {
-  const activations = layers.map(({ values, product, shape, mask, stack = "encoder", layer = 0 }): TappedActivation => ({
+  const activations = layers.map(({ values, product, shape, mask, stack = "encoder", layer = 0, labelled }): TappedActivation => ({
     path: `${stack}.layer.${layer}.act`,
     stack,
     layer,
     value: ops.tensor(Float32Array.from(values), shape),
     product: product && ops.tensor(Float32Array.from(product), shape),
+    labelled,
     mask: ops.tensor(mask ?? new Float32Array(shape[0] * shape[1]).fill(1), [shape[0], shape[1]]),
   }));
   return { logits: ops.scalar(0), activations, hiddenStates: [] };

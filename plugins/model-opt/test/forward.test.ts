@@ -1,4 +1,4 @@
-import { generate, Kernel, MODEL_FAMILY, mlpBlocks, ops, trainingContext, type HeadKind, type Model, type ModelConfig, type SiteKind } from "@deft-js/core";
+import { batchTensors, evaluate, generate, Kernel, MODEL_FAMILY, mlpBlocks, ops, trainingContext, type HeadKind, type HostBatch, type Model, type ModelConfig, type SiteKind, type Split } from "@deft-js/core";
 import { modelFamilyChecks, readFixtureBatch } from "@deft-js/testkit";
 import { describe, expect, it } from "vitest";
 import plugin, { optFamily } from "../src/index.ts";
@@ -46,6 +46,25 @@ describe("positions", () => {
     const model = await random();
     expect(logits(model, [Array(9).fill(3)])).toHaveLength(9 * 12);
     expect(() => logits(model, [Array(10).fill(3)])).toThrow(expect.objectContaining({ code: "model.length" }));
+  });
+});
+
+describe("evaluation", () => {
+  it("means the loss over the tokens that something predicts: a row's first one only behind a prompt", async () => {
+    const model = await random();
+    const hosts: HostBatch[] = [[[3, 4, 5, 6, 7, 8]], [[3, 9]]].map(([ids]) => ({ size: 1, seq: ids!.length, labelSeq: ids!.length, inputIds: Int32Array.from(ids!), labels: Int32Array.from(ids!), attentionMask: new Float32Array(ids!.length).fill(1) }));
+    const split: Split = { name: "dev", size: 2, batches: () => hosts };
+    const losses = (): number[] => hosts.map((host) => ops.scope(() => {
+      const batch = batchTensors(host);
+      return ops.read(model.loss(model.forward(batch), batch))[0]!;
+    }));
+    const measured = async (): Promise<number> => (await evaluate({ model, split })).metrics["loss"]!;
+    const [long, short] = losses() as [number, number];
+    expect(await measured()).toBeCloseTo((5 * long + short) / 6, 5);
+    model.sites("embedding")[0]!.wrap((input, base) => base({ ...input, prompt: ops.ones([1, 8]) }));
+    const [behind, shortBehind] = losses() as [number, number];
+    expect(await measured()).toBeCloseTo((6 * behind + 2 * shortBehind) / 8, 5);
+    model.dispose();
   });
 });
 

@@ -16,6 +16,8 @@ export interface TappedActivation {
   readonly product?: Tensor | undefined;
   /** float32 [batch, seq]: 1 where the position is a real one, 0 where it is padding; in a decoder that is taught, 0 where the label is −100. */
   readonly mask: Tensor;
+  /** Whether the mask leaves out what has no label, as in a decoder that reads what it is taught; padding alone when left out. */
+  readonly labelled?: boolean | undefined;
 }
 
 /** What a forward pass is to keep besides the logits. */

@@ -44,7 +44,7 @@ export function throughLayers<L extends { readonly activationPath: string }>(pas
       }
       const { hidden: x, attentionMask: mask, activations, hiddenStates } = upTo(depth - 1);
       const { hidden, activation, product } = pass.run(layer, { index: depth - 1, x, mask });
-      const tapped: TappedActivation | undefined = activation === undefined ? undefined : { path: layer.activationPath, stack, layer: depth - 1, value: activation, ...(product === undefined ? {} : { product }), mask: real ?? mask };
+      const tapped: TappedActivation | undefined = activation === undefined ? undefined : { path: layer.activationPath, stack, layer: depth - 1, value: activation, ...(product === undefined ? {} : { product }), mask: real ?? mask, labelled: real !== undefined };
       if (tapped !== undefined) taps.observe?.(tapped);
       return {
         hidden,

@@ -39,7 +39,7 @@ interface Pass {
   readonly meters: readonly Meter[];
   readonly labels?: readonly string[] | undefined;
   readonly wants: { readonly logits: boolean; readonly loss: boolean };
-  visit(host: HostBatch, logits: Float32Array, shape: readonly number[], loss: number): void;
+  visit(host: HostBatch, logits: Float32Array, shape: readonly number[], measured: { readonly loss: number; readonly counted: number }): void;
 }
 
 /**
@@ -69,8 +69,7 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationComp
   const rows = new PredictionRows();
   const sum = { loss: 0, counted: 0, examples: 0 };
   for (const meter of meters) meter.reset();
-  const visit: Pass["visit"] = (host, logits, shape, loss) => {
-    const counted = countedLabels(host);
+  const visit: Pass["visit"] = (host, logits, shape, { loss, counted }) => {
     sum.examples += host.size;
     sum.counted += counted;
     if (counted > 0) sum.loss += loss * counted;
@@ -101,7 +100,8 @@ async function pass(options: Pass): Promise<void> {
 
 async function passes({ model, split, batchSize = 32, meters, labels, wants, visit }: Pass, taps: Taps): Promise<void> {
   let row = 0;
-  for (const host of split.batches({ batchSize, form: formOf(model) })) {
+  const form = formOf(model);
+  for (const host of split.batches({ batchSize, form })) {
     const [logits, loss] = scope(() => {
       const batch = batchTensors(host);
       const forward = model.forward(batch, taps);
@@ -112,8 +112,9 @@ async function passes({ model, split, batchSize = 32, meters, labels, wants, vis
     try {
       const values = wants.logits ? await readAsync(logits) : new Float32Array();
       const mean = loss === undefined ? 0 : ((await readAsync(loss))[0] ?? NaN);
-      checkFinite(split, row, values, countedLabels(host) === 0 ? 0 : mean);
-      visit(host, values, logits.shape, mean);
+      const counted = countedLabels(host, form !== "causal" || (logits.shape[1] ?? 0) > (host.labelSeq ?? 0));
+      checkFinite(split, row, values, counted === 0 ? 0 : mean);
+      visit(host, values, logits.shape, { loss: mean, counted });
     } finally {
       logits.dispose();
       loss?.dispose();

@@ -19,7 +19,7 @@ export function countedValue({ value, product }: TappedActivation, gated: Gated)
 export interface LayerDensityOptions {
   readonly epsilon: number;
   readonly padding: Padding;
-  /** Whether decoder positions that the mask leaves out (label −100) count; as `padding` when left out. */
+  /** Whether positions of a decoder that reads what it is taught count without a label (−100); as `padding` when left out. A causal model's have no other mask than that of padding. */
   readonly labels?: Padding | undefined;
   /** `gate` when left out. */
   readonly gated?: Gated | undefined;
@@ -51,12 +51,12 @@ export class LayerDensities {
     return { perExample, kept: made ? [perExample, weights] : [perExample] };
   }
 
-  #weightsFor({ mask, stack }: TappedActivation, neurons: number): { weights: Tensor; made: boolean } {
+  #weightsFor({ mask, stack, labelled }: TappedActivation, neurons: number): { weights: Tensor; made: boolean } {
     const key = `${stack} ${mask.id} ${neurons}`;
     const found = this.#weights.get(key);
     if (found !== undefined) return { weights: found, made: false };
     const { padding, labels = padding } = this.#options;
-    const weights = weightsOf(mask, stack === "decoder" ? labels : padding, neurons);
+    const weights = weightsOf(mask, labelled === true ? labels : padding, neurons);
     this.#weights.set(key, weights);
     return { weights, made: true };
   }

@@ -4,10 +4,13 @@ import type { Predictions } from "../contracts/task.ts";
 /** Labels of this value do not count. */
 const IGNORED = -100;
 
-/** How many labels of a batch count in its loss: examples, or tokens for language models. */
-export function countedLabels({ size, labels, labelSeq }: HostBatch): number {
+/**
+ * How many labels of a batch count in its loss: examples, or tokens for language models.
+ * @param predictsFirst whether something predicts a row's first label; in a causal model nothing does, unless a prompt stands in front
+ */
+export function countedLabels({ size, labels, labelSeq }: HostBatch, predictsFirst = true): number {
   if (labels === undefined || labelSeq === undefined) return size;
-  return labels.reduce((count, label) => count + (label === IGNORED ? 0 : 1), 0);
+  return labels.reduce((count, label, i) => count + (label === IGNORED || (!predictsFirst && i % labelSeq === 0) ? 0 : 1), 0);
 }
 
 /** Gathers what was predicted, batch by batch. */
