@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import type { Reporter } from "@deft-js/core";
 import { saveTrainingState } from "@deft-js/checkpoint";
 import { expect, test } from "vitest";
@@ -80,6 +80,31 @@ test("an interrupt stops after the step with a checkpoint, and resuming ends whe
   expect(outcome(world, "out")).toEqual(outcome(world, "whole"));
   await world.run({ file: world.path("out"), resume: true });
   expect(outcome(world, "out")).toEqual(outcome(world, "whole"));
+});
+
+test("what goes on is the run that began: a changed recipe is refused and loses nothing; its length and the stages behind may change", async () => {
+  const world = await makeWorld();
+  await world.run();
+  const left = ["adapter", "checkpoints", "events.jsonl", "metrics.json", "recipe.resolved.yaml"];
+  const [recipe, adapter] = [readFileSync(world.path("out", "recipe.resolved.yaml"), "utf8"), readFileSync(world.path("out", "adapter", "adapter_model.safetensors"))];
+  for (const [change, words] of [["seed=7", /seed .*got 7 where that is 42/], ["finetune.peft.lora.alpha=64", /peft\.lora\.alpha .*got 64 where that is 4\./], ["finetune.batchSize=4", /batchSize/], ["finetune.clipNorm=1", /clipNorm .*got 1 where that is nothing/]] as const)
+    await expect(world.run({ resume: true, set: [change] })).rejects.toMatchObject({ code: "recipe.resume", message: expect.stringMatching(words) as string });
+  expect(readdirSync(world.path("out")).sort()).toEqual(left);
+  expect([readFileSync(world.path("out", "recipe.resolved.yaml"), "utf8"), readFileSync(world.path("out", "adapter", "adapter_model.safetensors"))]).toEqual([recipe, adapter]);
+  cpSync(world.path("data", "dev.csv"), world.path("data", "moved.csv"));
+  await world.run({ resume: true, set: ["finetune.epochs=3", `finetune.task.text.evaluation=${world.path("data", "moved.csv")}`, "stages.1.evaluate.batchSize=2"] });
+  expect(world.json("out", "metrics.json")).toMatchObject({ stages: { finetune: { steps: 9 } } });
+  expect(world.events("out").filter(({ type }) => type === "warning")).toMatchObject([{ message: expect.stringMatching(/text\.evaluation should be the files.*moved\.csv where that was .*dev\.csv/) as string }]);
+});
+
+test("a run whose resuming fails keeps what it had", async () => {
+  const world = await makeWorld();
+  await world.run();
+  writeFileSync(world.path("data", "train.csv"), `${readFileSync(world.path("data", "train.csv"), "utf8").trim().split("\n").slice(0, -2).join("\n")}\n`);
+  const metrics = world.json("out", "metrics.json");
+  await expect(world.run({ resume: true })).rejects.toMatchObject({ code: "training.resume" });
+  expect(world.json("out", "metrics.json")).toEqual(metrics);
+  expect(existsSync(world.path("out", "adapter", "adapter_model.safetensors"))).toBe(true);
 });
 
 test("a run's folder is not written over, and what holds no run is not resumed", async () => {

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { afterTimers, CORE_VERSION, DeftError, type Artifact, type Kernel, type Reporter, type RunEvent } from "@deft-js/core";
 import { formatJson, writeFileAtomically } from "@deft-js/checkpoint";
@@ -9,9 +10,10 @@ import { announced, throughStage } from "../stages/stage.ts";
 import { finite } from "./checkpoints.ts";
 import { RunContext } from "./context.ts";
 import { holdFolder } from "./hold.ts";
-import { ADAPTER_FOLDER, checkFolder, claimFolder, eventsFile, METRICS_FILE, openFolder, RECIPE_FILE } from "./folder.ts";
+import { ADAPTER_FOLDER, checkFolder, claimFolder, eventsFile, METRICS_FILE, RECIPE_FILE } from "./folder.ts";
 import { prepareArtifact } from "./prepare.ts";
 import { readEvents } from "./recorded-events.ts";
+import { sameRun } from "./same-run.ts";
 
 /** A run of a recipe. */
 export interface RunRequest extends RecipeRequest {
@@ -32,13 +34,14 @@ export interface RunResult {
 
 /**
  * Runs a recipe. Everything is checked first (recipe, plugins, back-end, data, weights): what is wrong by then leaves no folder. The run's folder
- * gets recipe.resolved.yaml and events.jsonl at once, checkpoints as they come, metrics.json and the adapter when all stages are done.
+ * gets recipe.resolved.yaml and events.jsonl at once, checkpoints as they come, metrics.json and the adapter when all stages are done: of a run that goes on they are those of its earlier end until then.
  * @throws DeftError `recipe.*`, `plugin.*`, `backend.*`, `run.interrupted` after an abort, and what the stages throw
  */
 export async function runRecipe(request: RunRequest): Promise<RunResult> {
   const { resume = false, signal, reporters = [] } = request;
   const recipe = await openRecipe(resume ? resumed(request) : request);
   checkFolder(recipe.content.output, resume);
+  const moved = resume ? sameRun(await readFile(join(recipe.content.output as string, RECIPE_FILE), "utf8"), recipe.text) : [];
   const { id, options } = backendOf(recipe.content);
   const skipped: string[] = [];
   const backend = await startBackend({ kernel: recipe.kernel, id, options, onSkipped: (report) => skipped.push(`back-end ${report.id} does not start: ${report.why}`) });
@@ -47,7 +50,7 @@ export async function runRecipe(request: RunRequest): Promise<RunResult> {
     checkAborted(signal, "Run it again.");
     const { folder, release } = await folderOf(recipe, resume);
     const context = new RunContext({ kernel: recipe.kernel, seed: recipe.content.seed, folder, resume });
-    const warnings = [...recipe.warnings, ...skipped];
+    const warnings = [...recipe.warnings, ...moved, ...skipped];
     try {
       return await new RecipeRun({ recipe, context, folder, backend, warnings, reporters: [...reporters, ...recipe.reporters], signal }).run(artifact);
     } finally {
@@ -72,7 +75,6 @@ async function folderOf({ content: { output }, name, text }: Recipe, resume: boo
     return { folder, release: await holdFolder(folder) };
   }
   const release = await holdFolder(output);
-  openFolder(output);
   await writeText(join(output, RECIPE_FILE), text);
   return { folder: output, release };
 }
