@@ -17,7 +17,7 @@ export const EXIT_CODE_MEANINGS: readonly (readonly [code: number, meaning: stri
   [EXIT_CODES.internal, "internal error"],
   [EXIT_CODES.recipe, "the command line or the recipe is wrong"],
   [EXIT_CODES.data, "the data or the task is wrong"],
-  [EXIT_CODES.files, "a model's or an adapter's files are wrong, or cannot be had or written"],
+  [EXIT_CODES.files, "a model's or an adapter's files are wrong, or files cannot be had or written"],
   [EXIT_CODES.training, "training or evaluation failed"],
   [EXIT_CODES.plugin, "a plugin is missing, unknown or does not fit"],
   [EXIT_CODES.backend, "no back-end, or it failed"],
@@ -49,6 +49,7 @@ const BY_AREA: Readonly<Record<string, number>> = {
   hub: EXIT_CODES.files,
   model: EXIT_CODES.files,
   tokenizer: EXIT_CODES.files,
+  output: EXIT_CODES.files,
   training: EXIT_CODES.training,
   evaluation: EXIT_CODES.training,
   optimizer: EXIT_CODES.training,
@@ -83,6 +84,11 @@ export function exitCodeOf(error: unknown): number {
 /** A mistake on the command line: exit code 2. Made here so that usage is checked without loading the toolkit. */
 export function usageError(message: string): CodedError {
   return Object.assign(new Error(message), { name: "DeftError", code: "options.usage" });
+}
+
+/** What the command wrote is not there, wholly or in part: exit code 4. */
+export function outputError(stream: string, cause: Error): CodedError {
+  return Object.assign(new Error(`${stream}: must take what is written, got ${cause.message}. Make room, or send it elsewhere.`, { cause }), { name: "DeftError", code: "output.unwritable" });
 }
 
 function own(table: Readonly<Record<string, number>>, key: string): number | undefined {

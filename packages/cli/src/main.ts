@@ -4,4 +4,4 @@ import { runCommandLine } from "./command-line.ts";
 import { processTerminal } from "./terminal.ts";
 
 const terminal = processTerminal();
-exitWhenFlushed(await runCommandLine({ argv: process.argv.slice(2), terminal, api: () => import("@deft-js/run") }));
+exitWhenFlushed(await runCommandLine({ argv: process.argv.slice(2), terminal, api: () => import("@deft-js/run") }), terminal);

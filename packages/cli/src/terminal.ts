@@ -1,3 +1,5 @@
+import { outputError, type CodedError } from "./exit-codes.ts";
+
 /** What a stream must have for the command to write on it. */
 export interface OutputStream {
   readonly isTTY?: boolean | undefined;
@@ -6,27 +8,33 @@ export interface OutputStream {
   on?(event: "error", listener: (error: NodeJS.ErrnoException) => void): unknown;
 }
 
-/** Where the command writes. A reader that has gone away (`deft … | head`) is no error: what follows is dropped. */
+/** Where the command writes. After an error of a stream what follows is dropped; a reader that has gone away (`deft … | head`) is none to be told. */
 export class Terminal {
   readonly #out: OutputStream;
   readonly #err: OutputStream;
   #isClosed = false;
   #isErrClosed = false;
+  #failure: CodedError | undefined;
 
   constructor(streams: { readonly out: OutputStream; readonly err: OutputStream }) {
     this.#out = streams.out;
     this.#err = streams.err;
     streams.out.on?.("error", (error) => {
-      if (!isGone(error)) throw error;
       this.#isClosed = true;
+      this.#keep("standard output", error);
     });
     streams.err.on?.("error", (error) => {
-      if (!isGone(error)) throw error;
       this.#isErrClosed = true;
+      this.#keep("standard error", error);
     });
   }
 
-  /** Whether the reader of standard output has gone away: a command that does nothing but write may stop. */
+  /** The first error of a stream (`output.unwritable`: a full disk), where there was one. */
+  get failure(): CodedError | undefined {
+    return this.#failure;
+  }
+
+  /** Whether standard output takes nothing any more: a command that does nothing but write may stop. */
   get isClosed(): boolean {
     return this.#isClosed;
   }
@@ -54,6 +62,10 @@ export class Terminal {
   /** Writes a line to standard error. */
   note(text: string): void {
     if (!this.#isErrClosed) this.#err.write(`${text}\n`);
+  }
+
+  #keep(stream: string, error: NodeJS.ErrnoException): void {
+    if (!isGone(error)) this.#failure ??= outputError(stream, error);
   }
 }
 

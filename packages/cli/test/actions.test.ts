@@ -114,9 +114,15 @@ describe("deft predict", () => {
     expect([made, at.out.lines.length]).toEqual([3, 2]);
   });
 
-  test("another failure of the stream is not hidden", () => {
-    const { out } = recorded();
-    expect(() => out.fail("ENOSPC")).toThrow("ENOSPC");
+  test("another failure of a stream is kept, the first of them; what follows is dropped", () => {
+    const { out, err, terminal } = recorded();
+    out.fail("EPIPE");
+    expect(terminal.failure).toBeUndefined();
+    err.fail("ENOSPC");
+    out.fail("EIO");
+    terminal.note("dropped");
+    expect(err.text).toBe("");
+    expect(terminal.failure).toMatchObject({ name: "DeftError", code: "output.unwritable", message: expect.stringMatching(/^standard error: .*got ENOSPC\./) as string });
   });
 });
 

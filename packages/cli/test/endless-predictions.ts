@@ -1,7 +1,7 @@
 import { exitWhenFlushed } from "../src/exit.ts";
 import { processTerminal, runCommandLine, type RunApi } from "../src/index.ts";
 
-/** Runs `deft predict` on a model that never ends: only a reader that goes away can stop it. */
+/** Runs `deft predict` on a model that never ends: only a stream that takes no more can stop it. */
 async function* predictTexts(): AsyncIterable<{ text: string; label: string; probabilities: Record<string, number> }> {
   for (let i = 0; ; i++) {
     await new Promise((resolve) => setImmediate(resolve));
@@ -10,4 +10,5 @@ async function* predictTexts(): AsyncIterable<{ text: string; label: string; pro
 }
 
 const api = { predictTexts } as unknown as RunApi;
-exitWhenFlushed(await runCommandLine({ argv: ["predict", "model", "--text", "one"], terminal: processTerminal(), api: () => Promise.resolve(api) }));
+const terminal = processTerminal();
+exitWhenFlushed(await runCommandLine({ argv: ["predict", "model", "--text", "one"], terminal, api: () => Promise.resolve(api) }), terminal);

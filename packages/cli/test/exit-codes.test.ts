@@ -17,7 +17,7 @@ describe("exit codes", () => {
   test.each([
     ["options.invalid", 2], ["recipe.syntax", 2], ["lora.target", 2], ["adapter.target", 2], ["density.layers", 2], ["early-stopping.metric", 2], ["evaluate.split", 2], ["pretrain.head", 2], ["export.empty", 2],
     ["data.row", 3], ["task.empty", 3], ["glue.name", 3], ["text.column", 3],
-    ["checkpoint.missing", 4], ["safetensors.header", 4], ["hub.network", 4], ["model.config", 4], ["tokenizer.malformed", 4], ["lora.state", 4], ["adapter.config", 4],
+    ["checkpoint.missing", 4], ["safetensors.header", 4], ["hub.network", 4], ["model.config", 4], ["tokenizer.malformed", 4], ["lora.state", 4], ["adapter.config", 4], ["output.unwritable", 4],
     ["training.nonfinite", 5], ["evaluation.labels", 5], ["optimizer.gradient", 5], ["training.options", 5],
     ["plugin.unknown", 6], ["plugin.core", 6],
     ["native.load", 7], ["backend.missing", 7], ["tensor.backend", 7],

@@ -1,21 +1,23 @@
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const SOURCE = ["--conditions=@deft-js/source", "--import", "tsx"];
 
-/** Runs a script from source. The reader of its output goes away after the first piece when `leave` is set. */
-function run(args: readonly string[], { leave = false } = {}): Promise<{ code: number | null; out: string; err: string }> {
+/** Runs a script from source. The reader of its output goes away after the first piece when `leave` is set; output goes to the file `to` where one is named. */
+function run(args: readonly string[], { leave = false, to }: { leave?: boolean; to?: string } = {}): Promise<{ code: number | null; out: string; err: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...SOURCE, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const file = to === undefined ? "pipe" : openSync(to, "w");
+    const child = spawn(process.execPath, [...SOURCE, ...args], { stdio: ["ignore", file, "pipe"] });
+    if (typeof file === "number") closeSync(file);
     let [out, err] = ["", ""];
-    child.stdout.on("data", (chunk: Buffer) => {
+    child.stdout?.on("data", (chunk: Buffer) => {
       out += chunk.toString();
-      if (leave) child.stdout.destroy();
+      if (leave) child.stdout?.destroy();
     });
-    child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
+    child.stderr?.on("data", (chunk: Buffer) => (err += chunk.toString()));
     child.on("error", reject);
     child.on("close", (code) => resolve({ code, out, err }));
   });
@@ -45,4 +47,9 @@ test("a reader that goes away ends the command without an error", async () => {
   const { code, out, err } = await run([here("endless-predictions.ts")], { leave: true });
   expect({ code, err }).toEqual({ code: 0, err: "" });
   expect(out.split("\n")[0]).toBe('{"text":"text 0","label":"a","probabilities":{"a":1}}');
+});
+
+test.skipIf(!existsSync("/dev/full")).each([["main.ts", here("../src/main.ts"), ["--help"]], ["predictions without end", here("endless-predictions.ts"), []]])("a full disk under the output of %s is an error of files", async (_, script, args) => {
+  const { code, err } = await run([script, ...args], { to: "/dev/full" });
+  expect({ code, err }).toEqual({ code: 4, err: expect.stringMatching(/^error \[output\.unwritable\] standard output: must take what is written, got ENOSPC: .*\n$/) as string });
 });
