@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { benchTable, type BenchReport, type BenchRequest } from "../src/index.ts";
-import { deft } from "./support.ts";
+import { deft, deftError } from "./support.ts";
 
 const report: BenchReport = {
   backend: "cpu",
@@ -67,4 +67,12 @@ test.each(["", "0", "1,,8", "1,a", "1.5", "8,8"])("a batch list %j is refused be
 
 test("a file that cannot be written is refused before anything is measured", async () => {
   expect(await deft(["bench", "m", "--json", "/nowhere/at/all.json"])).toMatchObject({ code: 2, err: expect.stringContaining("--json must be a file that can be written") as string });
+});
+
+test("a bench that fails leaves an earlier file of rows as it was, and none where there was none", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "deft-bench-"));
+  const [earlier, fresh] = [join(folder, "earlier.json"), join(folder, "fresh.json")];
+  writeFileSync(earlier, "[1]");
+  for (const file of [earlier, fresh]) expect(await deft(["bench", "m", "--json", file], { benchCheckpoint: () => Promise.reject(deftError("checkpoint.missing")) })).toMatchObject({ code: 4 });
+  expect([readFileSync(earlier, "utf8"), existsSync(fresh)]).toEqual(["[1]", false]);
 });
