@@ -35,7 +35,7 @@ describe("folders", () => {
     expect(adapter.head).toEqual({ kind: "sequence-classification", parameters: 16 * 16 + 16 + 2 * 16 + 2 });
     const [model] = (await inspectFolder(world.path("tiny"), { kernel })) as [ModelReport];
     expect(model).toMatchObject({ kind: "model", modelType: "bert", architectures: ["BertForMaskedLM"] });
-    await expect(inspectFolder(world.path("data"), { kernel })).rejects.toMatchObject({ code: "checkpoint.missing" });
+    for (const path of [world.path("data"), world.recipe]) await expect(inspectFolder(path, { kernel })).rejects.toMatchObject({ code: "checkpoint.missing", message: expect.stringMatching(/: must be an adapter folder, /) as string });
   });
 
   it("convert moves an adapter to the other layout and back: the same logits, head and labels", async () => {

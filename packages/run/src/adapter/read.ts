@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ADAPTER_READER, DeftError, PEFT_METHOD, type AdapterConfigReader, type AttachContext, type HeadKind, type Kernel, type Model, type NamedArray, type PeftMethod, type Attachment } from "@deft-js/core";
 import { currentFolder, readAdapterFolder, readJsonObject, readParameters } from "@deft-js/checkpoint";
@@ -62,7 +62,7 @@ export async function readRecords(path: string): Promise<readonly AdapterRecord[
 async function adapterFolders(path: string): Promise<readonly string[]> {
   const folder = await currentFolder(path);
   if (isAdapter(folder)) return [folder];
-  const inside = existsSync(folder) ? readdirSync(folder).sort((a, b) => a.localeCompare(b, "en", { numeric: true })).map((name) => join(folder, name)).filter(isAdapter) : [];
+  const inside = statSync(folder, { throwIfNoEntry: false })?.isDirectory() ? readdirSync(folder).sort((a, b) => a.localeCompare(b, "en", { numeric: true })).map((name) => join(folder, name)).filter(isAdapter) : [];
   if (inside.length === 0) throw new DeftError("checkpoint.missing", `${path}: must be an adapter folder, got no adapter_config.json or deft.json in it. Check the path.`);
   return inside;
 }
