@@ -85,6 +85,9 @@ test("a recipe's reporter that fails to connect ends the run as failed, the othe
   const good = reporter("good", () => () => void undone.push("good"));
   await expect(world.run({ output: world.path("a"), reporters: [good, reporter("bad", () => { throw new DeftError("bad.connect", "bad: no, got none. Try."); })] })).rejects.toMatchObject({ code: "bad.connect" });
   expect([undone, world.events("a").map(({ type }) => type)]).toEqual([["good"], ["run.failed"]]);
+  const cause = new Error("boom");
+  await expect(world.run({ output: world.path("c"), reporters: [reporter("broken", () => { throw cause; })] })).rejects.toMatchObject({ code: "reporter.connect", cause, message: expect.stringMatching(/^reporter broken: must connect to the run, got boom\./) as string });
+  expect(world.events("c").at(-1)).toMatchObject({ type: "run.failed", code: "reporter.connect" });
   const last = reporter("last", ({ events }) => {
     const subscription = events.subscribe((event) => { if (event.type === "run.completed") throw new Error("at the last"); });
     return () => subscription.unsubscribe();

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { afterTimers, CORE_VERSION, DeftError, type Artifact, type Kernel, type Reporter, type RunEvent } from "@deft-js/core";
+import { afterTimers, CORE_VERSION, DeftError, type Artifact, type Kernel, type ReportedRun, type Reporter, type RunEvent } from "@deft-js/core";
 import { formatJson, writeFileAtomically } from "@deft-js/checkpoint";
 import { saveAdapters } from "../adapter/save.ts";
 import { startBackend } from "../backend/start.ts";
@@ -35,7 +35,7 @@ export interface RunResult {
 /**
  * Runs a recipe. Everything is checked first (recipe, plugins, back-end, data, weights): what is wrong by then leaves no folder. The run's folder
  * gets recipe.resolved.yaml and events.jsonl at once, checkpoints as they come, metrics.json and the adapter when all stages are done: of a run that goes on they are those of its earlier end until then.
- * @throws DeftError `recipe.*`, `plugin.*`, `backend.*`, `run.interrupted` after an abort, and what the stages throw
+ * @throws DeftError `recipe.*`, `plugin.*`, `backend.*`, `reporter.connect` for a reporter that cannot be connected, `run.interrupted` after an abort, and what the stages throw
  */
 export async function runRecipe(request: RunRequest): Promise<RunResult> {
   const { resume = false, signal, reporters = [] } = request;
@@ -109,7 +109,7 @@ class RecipeRun {
     const stop = (): void => context.command({ type: "stop", reason: "interrupted" });
     signal?.addEventListener("abort", stop);
     try {
-      for (const reporter of [eventsFile(folder), ...reporters]) connected.push({ id: reporter.id, disconnect: reporter.connect(run) });
+      for (const reporter of [eventsFile(folder), ...reporters]) connected.push({ id: reporter.id, disconnect: connect(reporter, run) });
       return await this.#stages(artifact);
     } catch (error) {
       const code = error instanceof DeftError ? error.code : "internal";
@@ -153,6 +153,15 @@ class RecipeRun {
 
   #emit(event: RunEvent): void {
     this.#options.context.emit(event);
+  }
+}
+
+function connect(reporter: Reporter, run: ReportedRun): () => void {
+  try {
+    return reporter.connect(run);
+  } catch (cause) {
+    if (cause instanceof DeftError) throw cause;
+    throw new DeftError("reporter.connect", `reporter ${reporter.id}: must connect to the run, got ${cause instanceof Error ? cause.message : String(cause)}. Correct its options, or leave it out.`, { cause });
   }
 }
 
