@@ -150,7 +150,8 @@ function addFolders(deft: Command, { terminal, api, finish }: ProgramContext): v
     .addOption(backendOption())
     .option("--offline", "download nothing")
     .action(async (checkpoint: string, output: string, options: Omit<ExportRequest, "checkpoint" | "output">) => {
-      const { exportAction } = await import("./actions/convert.ts");
+      const { exportAction, requireExportOptions } = await import("./actions/convert.ts");
+      requireExportOptions(options);
       finish(await exportAction({ api: await api(), terminal, request: { ...options, checkpoint, output } }));
     });
 }

@@ -137,7 +137,8 @@ export interface RunApi {
   recipeJsonSchema(kernel: Kernel): unknown;
   inspectFolder(path: string): Promise<readonly FolderReport[]>;
   convertAdapter(request: ConvertRequest): Promise<void>;
-  exportCheckpoint(request: ExportRequest): Promise<void>;
+  /** @returns how far merged matrices moved by being encoded again, where they were: the largest and the root mean square difference */
+  exportCheckpoint(request: ExportRequest): Promise<{ readonly drift?: { readonly layers: number; readonly max: number; readonly rms: number } | undefined }>;
   /** @returns the file that was written */
   reportRuns(request: ReportRequest): Promise<string>;
   benchCheckpoint(request: BenchRequest): Promise<BenchReport>;

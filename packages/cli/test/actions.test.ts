@@ -126,6 +126,14 @@ describe("deft predict", () => {
   });
 });
 
+test("deft export says what it wrote, and how far weights that keep their format moved", async () => {
+  const requests: unknown[] = [];
+  const exportCheckpoint = (request: { merge?: boolean }) => (requests.push(request), Promise.resolve(request.merge === true ? { drift: { layers: 4, max: 0.0125, rms: 0.0005 } } : {}));
+  expect(await deft(["export", "m", "o", "--layout", "peft", "--name", "n"], { exportCheckpoint })).toMatchObject({ code: 0, out: "adapter in o\n" });
+  expect(await deft(["export", "m", "o", "--merge", "--base", "held"], { exportCheckpoint })).toMatchObject({ code: 0, out: "merged model in o\nencoded again: 4 matrices, moved by 0.0125 at most, 5.00e-4 root mean square\n" });
+  expect(requests).toEqual([{ checkpoint: "m", output: "o", layout: "peft", name: "n" }, { checkpoint: "m", output: "o", merge: true, base: "held" }]);
+});
+
 describe("deft doctor", () => {
   const backends = [{ id: "cpu", rank: 0, starts: true, status: { threads: 1 } }, { id: "native", rank: 30, starts: false, why: "not built" }];
 

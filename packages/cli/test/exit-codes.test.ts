@@ -63,6 +63,7 @@ describe("failures", () => {
   test.each([
     [["fly"]], [["run"]], [["run", "r.yaml", "--fast"]], [["run", "r.yaml", "--set", "seed"]], [["density", "m"]], [["density", "m", "--data", "f", "--limit", "0"]],
     [["predict", "m"]], [["predict", "m", "--text", "a", "--data", "f"]], [["predict", "m", "--text", "a", "--text", "b", "--pair", "c"]], [["predict", "m", "--text", "a", "--column", "c"]], [[]],
+    [["export", "m", "o", "--base", "held"]], [["export", "m", "o", "--merge", "--layout", "peft"]], [["export", "m", "o", "--merge", "--name", "n"]],
   ])("of usage give 2: %j", async (argv) => {
     const { code, out, err } = await deft(argv);
     expect({ code, out }).toEqual({ code: 2, out: "" });

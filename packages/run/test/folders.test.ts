@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { batchTensors, type HostBatch } from "@deft-js/core";
 import { openSafetensors, writeSafetensors } from "@deft-js/checkpoint";
 import { text } from "@deft-js/plugin-task-text";
@@ -120,6 +120,8 @@ describe("folders", () => {
   });
 
   it("export and convert say why nothing can be written", async () => {
+    for (const layout of [undefined, "deft"] as const) await expect(exportCheckpoint({ checkpoint: world.path("tiny"), output: world.path("empty"), layout, kernel, backend: "cpu" })).rejects.toMatchObject({ code: "export.empty" });
+    expect(existsSync(world.path("empty"))).toBe(false);
     const output = world.path("recipe.yaml", "x");
     const refused = { code: "checkpoint.unwritable", message: expect.stringMatching(/recipe\.yaml\/x: .*got ENOTDIR/) as string };
     for (const options of [{ merge: true }, { layout: "peft" }, { layout: "deft" }] as const) await expect(exportCheckpoint({ checkpoint: world.path("out"), output, kernel, backend: "cpu", ...options })).rejects.toMatchObject(refused);

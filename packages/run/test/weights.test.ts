@@ -4,7 +4,7 @@ import { openSafetensors } from "@deft-js/checkpoint";
 import { lora } from "@deft-js/plugin-peft-lora";
 import quantization, { int8, nf4, quantize } from "@deft-js/plugin-quantization";
 import { text } from "@deft-js/plugin-task-text";
-import { createKernel, exportTo, finetune, load, loadModel, stage } from "@deft-js/run";
+import { createKernel, exportCheckpoint, exportTo, finetune, load, loadModel, stage } from "@deft-js/run";
 import { lastValueFrom } from "rxjs";
 import { beforeAll, expect, test } from "vitest";
 import { tempFolder } from "./support/tiny.ts";
@@ -71,6 +71,8 @@ test("merging into quantized weights must be explicit; encoded again, the drift 
   expect(drift.max).toBeCloseTo(Math.max(...differences), 6);
   expect(drift.max).toBeGreaterThan(drift.rms);
   expect(formats((await loadModel(`${folder}/held`, { kernel })).model)).toEqual(["nf4", "dense"]);
+  const exported = (base: "dense" | "held") => exportCheckpoint({ checkpoint: world.path("tiny"), adapter: `${folder}/adapter`, output: `${folder}/command`, merge: true, base, kernel, backend: "cpu" });
+  expect([await exported("held"), await exported("dense")]).toEqual([{ drift: { layers: drift.layers, max: expect.closeTo(drift.max, 6) as number, rms: expect.closeTo(drift.rms, 6) as number } }, {}]);
 });
 
 test("an adapter comes back over the base that it was trained over", async () => {

@@ -3,7 +3,7 @@ import { startBackend } from "../backend/start.ts";
 import { loadCheckpoint } from "../inspect/checkpoint.ts";
 import { createKernel } from "../kernel/load.ts";
 import { loadModel } from "../model/load.ts";
-import { mergeAll, type MergeInto } from "../model/merge.ts";
+import { mergeAll, type MergeDrift, type MergeInto } from "../model/merge.ts";
 import { saveModel } from "../model/save.ts";
 import { readAdapters } from "./read.ts";
 import type { AdapterLayoutId } from "./record.ts";
@@ -60,13 +60,19 @@ export async function convertAdapter({ input, output, layout, model, name, backe
 
 /**
  * Writes a checkpoint's adapter in a layout, or with `merge` the whole model with the adapter folded in, as a Hugging Face folder.
- * @throws DeftError `export.*`, and what loading throws
+ * @returns how far merged matrices moved, where they were encoded again
+ * @throws DeftError `export.*` (`export.empty` when there is nothing but the base), and what loading throws
  */
-export async function exportCheckpoint({ output, layout, name, merge = false, base, ...request }: ExportRequest): Promise<void> {
+export async function exportCheckpoint({ output, layout, name, merge = false, base, ...request }: ExportRequest): Promise<{ readonly drift?: MergeDrift | undefined }> {
   const { artifact, record, kernel } = await loadCheckpoint(request);
   try {
-    if (merge) await saveModel(output, mergeAll(artifact, base).artifact, { kernel, base });
-    else await saveAdapters(output, artifact, { layout, name: name ?? record?.name, head: record?.head.tensors });
+    if (!merge) {
+      await saveAdapters(output, artifact, { layout, name: name ?? record?.name, head: record?.head.tensors });
+      return {};
+    }
+    const { artifact: merged, drift } = mergeAll(artifact, base);
+    await saveModel(output, merged, { kernel, base });
+    return { drift };
   } finally {
     artifact.model.dispose();
   }

@@ -21,15 +21,16 @@ export interface SaveAdapterOptions {
  * Writes what is attached to a model, the trained head and deft.json. One method: into the folder itself; several: into `0-ID`, `1-ID`, … within it, in the
  * order in which they were attached, the head with the first. Without a method the head alone, in the `deft` layout. Either way the
  * folder is written as a whole: what earlier calls of the same kind have left in it goes, anything else in it is refused.
- * @throws DeftError `export.layout` when a method cannot be written in the layout, `checkpoint.*` (`checkpoint.occupied` for a folder that holds something else)
+ * @throws DeftError `export.empty` when there is neither an adapter nor a trained head, `export.layout` when a method cannot be written in the layout, `checkpoint.*` (`checkpoint.occupied` for a folder that holds something else)
  */
 export async function saveAdapters(path: string, artifact: Artifact, options: SaveAdapterOptions = {}): Promise<void> {
   const { attachments } = artifact;
+  const head = headOf(artifact, options.head);
+  if (attachments.length === 0 && head.length === 0) throw new DeftError("export.empty", "export: an adapter or a trained head must be there, got neither. Write the whole model (layout model, or --merge), or fine-tune first.");
   const base = fingerprint(artifact);
-  if (attachments.length <= 1) return saveOne(path, artifact, { ...options, attachment: attachments[0], head: headOf(artifact, options.head), base });
+  if (attachments.length <= 1) return saveOne(path, artifact, { ...options, attachment: attachments[0], head, base });
   const folders = attachments.map((attachment, i): [string, FolderFile] => {
-    const head = i === 0 ? headOf(artifact, options.head) : [];
-    return [`${i}-${attachment.method.id}`, (to) => saveOne(to, artifact, { ...options, attachment, head, base })];
+    return [`${i}-${attachment.method.id}`, (to) => saveOne(to, artifact, { ...options, attachment, head: i === 0 ? head : [], base })];
   });
   refuseMixedFolders(path);
   return writeFolderAtomically(path, Object.fromEntries(folders), { replaceable: (name) => NUMBERED.test(name) });

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { DeftError, withMetrics, type Artifact, type Contribution, type Kernel, type Stage } from "@deft-js/core";
+import { withMetrics, type Artifact, type Contribution, type Kernel, type Stage } from "@deft-js/core";
 import type { OperatorFunction } from "rxjs";
 import { z } from "zod";
 import type { AdapterLayoutId } from "../adapter/record.ts";
@@ -51,8 +51,6 @@ export async function exportArtifact(artifact: Artifact, path: string, { layout,
     await saveModel(path, merged, { kernel, base });
     return withMetrics({ ...merged, source: resolve(path) }, "export", { path, layout, ...(drift === undefined ? {} : { drift }) });
   }
-  if (artifact.attachments.length === 0 && artifact.model.headParameters().length === 0)
-    throw new DeftError("export.empty", "export: an adapter or a trained head must be there, got neither. Use layout model, or fine-tune first.");
   await saveAdapters(path, artifact, { layout, name });
   return withMetrics(artifact, "export", { path, layout: layout ?? "default" });
 }
