@@ -1,4 +1,5 @@
 import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { relative } from "node:path";
 import { batchTensors, type HostBatch } from "@deft-js/core";
 import { openSafetensors, writeSafetensors } from "@deft-js/checkpoint";
 import { text } from "@deft-js/plugin-task-text";
@@ -48,6 +49,18 @@ describe("folders", () => {
       expect(((await inspectFolder(world.path(folder), { kernel }))[0] as AdapterReport).labels).toEqual(["bad", "good"]);
     }
     expect(readFileSync(world.path("back", "adapter_model.safetensors"))).toEqual(readFileSync(world.path("out", "adapter", "adapter_model.safetensors")));
+  });
+
+  it("a base that is named by a relative path is recorded by its absolute one, a name as it is", async () => {
+    const base = relative(".", world.path("tiny"));
+    await convertAdapter({ input: world.path("out", "adapter"), output: world.path("converted"), layout: "peft", model: base, kernel, backend: "cpu" });
+    await exportCheckpoint({ checkpoint: base, adapter: world.path("out", "adapter"), output: world.path("exported"), layout: "adapterhub", kernel, backend: "cpu" });
+    expect([world.json("converted", "deft.json")["base"], world.json("converted", "adapter_config.json")["base_model_name_or_path"]]).toEqual([world.path("tiny"), world.path("tiny")]);
+    expect([world.json("exported", "deft.json")["base"], world.json("exported", "adapter_config.json")["model_name"]]).toEqual([world.path("tiny"), world.path("tiny")]);
+    const artifact = await loadModel(base, { kernel, adapter: world.path("out", "adapter") });
+    await saveAdapters(world.path("of-a-name"), { ...artifact, source: "owner/tiny" });
+    artifact.model.dispose();
+    expect(world.json("of-a-name", "deft.json")["base"]).toBe("owner/tiny");
   });
 
   it("a pooler that was new when the adapter was trained stays part of its head: trainable, and saved again with it", async () => {

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { DeftError, type Artifact, type Attachment, type Model, type NamedArray, type PeftMethod } from "@deft-js/core";
 import { formatJson, writeAdapterFolder, writeFolderAtomically, writeSafetensors, type FolderFile } from "@deft-js/checkpoint";
 import { formatsOf } from "../model/encodings.ts";
@@ -18,12 +18,13 @@ export interface SaveAdapterOptions {
 }
 
 /**
- * Writes what is attached to a model, the trained head and deft.json. One method: into the folder itself; several: into `0-ID`, `1-ID`, … within it, in the
+ * Writes what is attached to a model, the trained head and deft.json; a base that is a folder is named by its absolute path. One method: into the folder itself; several: into `0-ID`, `1-ID`, … within it, in the
  * order in which they were attached, the head with the first. Without a method the head alone, in the `deft` layout. Either way the
  * folder is written as a whole: what earlier calls of the same kind have left in it goes, anything else in it is refused.
  * @throws DeftError `export.empty` when there is neither an adapter nor a trained head, `export.layout` when a method cannot be written in the layout, `checkpoint.*` (`checkpoint.occupied` for a folder that holds something else)
  */
-export async function saveAdapters(path: string, artifact: Artifact, options: SaveAdapterOptions = {}): Promise<void> {
+export async function saveAdapters(path: string, given: Artifact, options: SaveAdapterOptions = {}): Promise<void> {
+  const artifact = { ...given, source: absolute(given.source) };
   const { attachments } = artifact;
   const head = headOf(artifact, options.head);
   if (attachments.length === 0 && head.length === 0) throw new DeftError("export.empty", "export: an adapter or a trained head must be there, got neither. Write the whole model (layout model, or --merge), or fine-tune first.");
@@ -34,6 +35,11 @@ export async function saveAdapters(path: string, artifact: Artifact, options: Sa
   });
   refuseMixedFolders(path);
   return writeFolderAtomically(path, Object.fromEntries(folders), { replaceable: (name) => NUMBERED.test(name) });
+}
+
+/** A folder's absolute path; a hub's name as it is. */
+function absolute(source: string | undefined): string | undefined {
+  return source !== undefined && statSync(source, { throwIfNoEntry: false })?.isDirectory() ? resolve(source) : source;
 }
 
 /** The folder of one of several methods, and the files that it holds. */
