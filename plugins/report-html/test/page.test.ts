@@ -2,7 +2,7 @@ import type { RunEvent } from "@deft-js/core";
 import { expect, it } from "vitest";
 import { page } from "../src/index.ts";
 import { html, escaped } from "../src/markup.ts";
-import { completed, densityReport, evaluation, readings, recordOf, stageCompleted, stageStarted, started, step, training, WHOLE } from "./events.ts";
+import { completed, densityReport, energyReport, evaluation, readings, recordOf, stageCompleted, stageStarted, started, step, training, WHOLE } from "./events.ts";
 
 /** The cells of the table with this name, row by row, without markup. */
 function table(text: string, name: string): string[][] {
@@ -137,6 +137,18 @@ it("puts several runs side by side", () => {
   expect(text).not.toContain("Learned gates by");
   expect(text).toContain('<a href="#run-2">deft</a>');
   expect([...text.matchAll(/<h2>(.*?)<\/h2>/g)].map(([, heading]) => heading)).toEqual(["Comparison", "peft", "deft"]);
+});
+
+it("shows the state that a training kept, and of several splits names the density's", () => {
+  const kept = [started, stageStarted("finetune", 0), training, step(1, { task: 1 }), evaluation(1, { accuracy: 1 }, { density: densityReport([0.5]), energy: energyReport(0.25) as never }), step(2, { task: 1 }), evaluation(2, { accuracy: 0.5 }, { density: densityReport([0.25]), energy: energyReport(0.125) as never }), stageCompleted("finetune", 0, { finetune: { keptStep: 1 } })];
+  const text = page([recordOf(kept, { name: "kept" }), recordOf([...kept, stageStarted("evaluate", 1), evaluation(0, { accuracy: 0.75 }, {}, "test")], { name: "several" })]);
+  expect(table(text, "Runs side by side").filter(([title]) => /accuracy|density|energy/.test(title!))).toEqual([
+    ["accuracy, dev", "1.0000", "–"], ["accuracy, test", "–", "0.7500"], ["encoder density, %", "50.00", "50.00"], ["split of the density", "–", "dev"], ["energy, zero-skipping / dense", "0.250", "0.250"],
+  ]);
+  expect(text).toContain("<dt>encoder density</dt><dd>50.00 %<small>of neurons ≠ 0</small>");
+  expect(text).toContain("<dt>encoder density</dt><dd>50.00 %<small>of neurons ≠ 0, on dev</small>");
+  expect(table(text, "Density (≠ 0) by encoder layer: values")[0]).toEqual(["layer", "step 1 (finetune) %", "padding in %"]);
+  expect(text).toContain("Over the evaluation of the state that was kept, step 1.");
 });
 
 it("puts the gates of several runs into one figure, and tells runs of one name apart", () => {

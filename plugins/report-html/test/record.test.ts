@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
-import { binned, densitiesOf, evaluationsOf, finalGates, finalResults, resultsOf, whenOf } from "../src/record/timeline.ts";
+import { binned, densitiesOf, evaluationsOf, finalGates, finalOf, finalResults, resultsOf, whenOf } from "../src/record/timeline.ts";
 import { summaryOf } from "../src/record/summary.ts";
-import { completed, densityReport, evaluation, recordOf, stageCompleted, stageStarted, started, step, training, WHOLE } from "./events.ts";
+import { completed, densityReport, energyReport, evaluation, readings, recordOf, stageCompleted, stageStarted, started, step, training, WHOLE } from "./events.ts";
 
 it("counts the steps of the whole run, and says when an evaluation was", () => {
   const run = recordOf(WHOLE);
@@ -24,6 +24,22 @@ it("takes of a training the results of the state that was kept", () => {
   const results = (keptStep: number) => finalResults(recordOf(events(keptStep))).map(({ split, metrics: { a } }) => [split, a]);
   expect(results(1)).toEqual([["dev", 0.9], ["other", 0.2]]);
   expect(results(2)).toEqual([["dev", 0.1], ["other", 0.2]]);
+});
+
+it("pairs the metric of the state that was kept with its density, energy and gates", () => {
+  const reports = (exact: number, gate: number, part: number) => ({ density: densityReport([exact]), gates: { layers: readings([gate]) }, energy: energyReport(part) as never });
+  const events = (keptStep: number) => [started, stageStarted("finetune", 0), training, step(1, { task: 1 }), stageCompleted("finetune", 0), stageStarted("finetune", 1), training, step(1, { task: 1 }), evaluation(1, { a: 0.9 }, reports(0.5, 0.75, 0.25)), step(2, { task: 1 }), evaluation(2, { a: 0.1 }, reports(0.125, 0.25, 0.5)), stageCompleted("finetune", 1, { finetune: { keptStep } })];
+  const summary = (keptStep: number) => {
+    const run = recordOf(events(keptStep));
+    const { results, density, energy, densitySplit } = summaryOf(run);
+    return [results[0]?.metrics["a"], density?.encoder?.exact, energy, finalGates(run)?.[0]?.gate, densitySplit];
+  };
+  expect(summary(1)).toEqual([0.9, 0.5, 0.25, 0.75, undefined]);
+  expect(summary(2)).toEqual([0.1, 0.125, 0.5, 0.25, undefined]);
+  expect(summary(7)).toEqual([0.1, 0.125, 0.5, 0.25, undefined]);
+  const later = recordOf([...events(1), stageStarted("evaluate", 2), evaluation(0, { a: 0.8 }, reports(0.0625, 0.1, 0.5)), evaluation(0, { a: 0.7 }, {}, "other")]);
+  expect(summaryOf(later)).toMatchObject({ density: { encoder: { exact: 0.0625 } }, densitySplit: "dev" });
+  expect(finalOf(later, [])).toBeUndefined();
 });
 
 it("counts once what a resumed run did again", () => {

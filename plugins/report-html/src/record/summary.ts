@@ -1,6 +1,6 @@
 import type { RunRecord } from "./record.ts";
 import { recordOf, type Density, type Stack } from "./reports.ts";
-import { densitiesOf, energiesOf, finalGates, finalResults, type Evaluation } from "./timeline.ts";
+import { densitiesOf, energiesOf, evaluationsOf, finalGates, finalOf, finalResults, type Evaluation } from "./timeline.ts";
 
 /** What a run came to, in the figures by which runs are compared. */
 export interface Summary {
@@ -15,6 +15,8 @@ export interface Summary {
   readonly total: number | undefined;
   readonly results: readonly Evaluation[];
   readonly density: Density | undefined;
+  /** The split that `density` was measured on, where the run was evaluated on several. */
+  readonly densitySplit: string | undefined;
   /** Estimated energy of a zero-skipping machine beside a dense one. */
   readonly energy: number | undefined;
   readonly blocks: { readonly skipped: number; readonly of: number } | undefined;
@@ -26,6 +28,7 @@ export function summaryOf(run: RunRecord): Summary {
   const step = trained?.steps.at(-1);
   const terms = Object.keys(step?.terms ?? {}).filter((name) => name !== "task").map((name) => ({ name, weight: step?.weights[name] ?? NaN }));
   const gates = finalGates(run);
+  const measured = finalOf(run, densitiesOf(run));
   const isDense = terms.some(({ name, weight }) => /density/.test(name) && weight > 0);
   return {
     run,
@@ -35,8 +38,9 @@ export function summaryOf(run: RunRecord): Summary {
     trainable: trained?.training?.trainableParameters,
     total: trained?.training?.totalParameters,
     results: finalResults(run),
-    density: densitiesOf(run).at(-1)?.density,
-    energy: energiesOf(run).at(-1)?.energy.total.picojoules.ratio ?? undefined,
+    density: measured?.density,
+    densitySplit: new Set(evaluationsOf(run).map(({ split }) => split)).size > 1 ? measured?.split : undefined,
+    energy: finalOf(run, energiesOf(run))?.energy.total.picojoules.ratio ?? undefined,
     blocks: gates === undefined ? undefined : { skipped: gates.filter(({ skipped }) => skipped).length, of: gates.length },
   };
 }

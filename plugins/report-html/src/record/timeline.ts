@@ -36,12 +36,18 @@ export function evaluationsOf({ stages }: RunRecord): readonly Evaluation[] {
 /** A stage's result by split: of a training, that of the state which was kept; otherwise the last. */
 export function resultsOf(run: RunRecord, stage: StageRecord): readonly Evaluation[] {
   const all = evaluationsOf(run).filter((evaluation) => evaluation.stage === stage);
-  const kept = keptStep(stage);
-  const before = stepsOf(run.stages.slice(0, run.stages.indexOf(stage)));
+  const kept = keptAt(run, stage);
   return [...new Set(all.map(({ split }) => split))].flatMap((split) => {
     const ofSplit = all.filter((evaluation) => evaluation.split === split);
-    return ofSplit.find(({ at }) => at === before + (kept ?? NaN)) ?? ofSplit.at(-1) ?? [];
+    return ofSplit.find(({ at }) => at === kept) ?? ofSplit.at(-1) ?? [];
   });
+}
+
+/** Of evaluations, the one that says what the run came to: where the last was in a training, that of the state which was kept, on its split; otherwise the last. */
+export function finalOf<T extends Evaluation>(run: RunRecord, evaluations: readonly T[]): T | undefined {
+  const last = evaluations.at(-1);
+  const kept = last === undefined ? undefined : keptAt(run, last.stage);
+  return evaluations.find(({ stage, split, at }) => stage === last?.stage && split === last.split && at === kept) ?? last;
 }
 
 /** What the run came to, by split: the results of the last stage that was evaluated. */
@@ -84,7 +90,7 @@ export function lastPlan({ stages }: RunRecord): Plan | undefined {
 
 /** Each block's gate as it was learned, with what the plan says of it; undefined where there are no gates. */
 export function finalGates(run: RunRecord): readonly Reading[] | undefined {
-  return lastPlan(run)?.blocks ?? gatesOf(run).at(-1)?.readings;
+  return lastPlan(run)?.blocks ?? finalOf(run, gatesOf(run))?.readings;
 }
 
 /** The stacks that have any of these, encoder first. */
@@ -116,8 +122,10 @@ export function stepsOf(stages: readonly StageRecord[]): number {
   return stages.reduce((sum, { steps, evaluations }) => sum + Math.max(steps.at(-1)?.step ?? 0, evaluations.at(-1)?.step ?? 0), 0);
 }
 
-function keptStep({ metrics }: StageRecord): number | undefined {
-  return Object.values(recordOf(metrics)).map((value) => recordOf(value)["keptStep"]).find((step) => typeof step === "number");
+/** After how many steps of the whole run the state was that a training kept; undefined where it says none. */
+function keptAt({ stages }: RunRecord, stage: StageRecord): number | undefined {
+  const kept = Object.values(recordOf(stage.metrics)).map((value) => recordOf(value)["keptStep"]).find((step) => typeof step === "number");
+  return kept === undefined ? undefined : stepsOf(stages.slice(0, stages.indexOf(stage))) + kept;
 }
 
 function withReport<K extends string, R>(evaluation: Evaluation, key: K, report: R | undefined): (Evaluation & Record<K, R>)[] {

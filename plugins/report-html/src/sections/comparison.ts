@@ -36,6 +36,7 @@ function table(summaries: readonly Summary[]): Markup {
       [`${stack} density, %${ofWhat}`, ({ density }) => present(percent(stackDensity(density, stack)))],
       [`change from ${first?.run.label ?? ""}`, (summary) => (summary === first ? undefined : present(change(stackDensity(first?.density, stack), stackDensity(summary.density, stack))))],
     ]),
+    ["split of the density", ({ densitySplit }) => densitySplit],
     ["blocks skipped", ({ blocks }) => (blocks === undefined ? undefined : `${blocks.skipped} of ${blocks.of}`)],
     ["energy, zero-skipping / dense", ({ energy }) => energy?.toFixed(3)],
     ["time of the run", ({ run: { started, ended } }) => (started === undefined || ended === undefined ? undefined : duration(ended - started))],

@@ -4,7 +4,7 @@ import { figure, section, type Column } from "../figure.ts";
 import type { Markup } from "../markup.ts";
 import { change, grouped, percent, percentTick } from "../numbers.ts";
 import type { RunRecord } from "../record/record.ts";
-import { densitiesOf, layersOf, stacksOf, whenOf } from "../record/timeline.ts";
+import { densitiesOf, finalOf, layersOf, stacksOf, whenOf } from "../record/timeline.ts";
 import type { Density, Shares, Stack } from "../record/reports.ts";
 
 /** One way of counting a neuron as active. */
@@ -66,7 +66,7 @@ function courseFigure(measured: readonly Measured[], measure: Measure): Markup {
 }
 
 function layerFigure(run: RunRecord, measured: readonly Measured[], { measure, stack }: { measure: Measure; stack: Stack }): Markup {
-  const ends = measured.length > 1 ? [measured[0] as Measured, measured.at(-1) as Measured] : measured;
+  const ends = [...new Set([measured[0] as Measured, finalOf(run, measured) as Measured])];
   const layers = layersOf(ends.flatMap(({ density }) => density.layers), stack);
   const shares = (one: Measured, layer: number): Shares | undefined => one.density.layers.find((found) => found.stack === stack && found.layer === layer);
   const value = (one: Measured, layer: number, of: keyof Pick<Measure, "real" | "padded"> = "real"): number | undefined => {

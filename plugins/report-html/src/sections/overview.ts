@@ -2,7 +2,7 @@ import { html, type Markup } from "../markup.ts";
 import { change, duration, grouped, moment, percent, short, tickLabel } from "../numbers.ts";
 import type { RunRecord } from "../record/record.ts";
 import { stackDensity, summaryOf } from "../record/summary.ts";
-import { densitiesOf } from "../record/timeline.ts";
+import { densitiesOf, finalOf } from "../record/timeline.ts";
 import { hasSkipped } from "./density.ts";
 
 /** A run in a few figures: how it ended, and what it came to. */
@@ -35,18 +35,19 @@ interface Fact {
 }
 
 function factsOf(run: RunRecord): readonly Fact[] {
-  const { kind, methods, terms, trainable, total, results, blocks, energy } = summaryOf(run);
+  const { kind, methods, terms, trainable, total, results, densitySplit, blocks, energy } = summaryOf(run);
   const measured = densitiesOf(run);
-  const [first, last] = [measured[0], measured.at(-1)];
+  const [first, last] = [measured[0], finalOf(run, measured)];
   const ofWhat = hasSkipped(measured.map(({ density }) => density)) ? ", of the blocks that run" : "";
-  const isSeveral = measured.length > 1;
+  const onWhat = densitySplit === undefined ? "" : `, on ${densitySplit}`;
+  const isSeveral = first !== last;
   const weights = terms.map(({ name, weight }) => `${name} × ${tickLabel(weight)}`).join(", ");
   const facts: (Fact | false)[] = [
     trainable !== undefined && { name: "Method", value: kind, note: [methods.join(" + "), weights].filter((part) => part !== "").join("; ") || undefined },
     ...results.flatMap(({ metrics, split }) => Object.entries(metrics).slice(0, 1).map(([name, value]) => ({ name, value: short(value), note: `on ${split}` }))),
     ...(["encoder", "decoder"] as const).map((stack) => {
       const [from, to] = [stackDensity(first?.density, stack), stackDensity(last?.density, stack)];
-      return to !== undefined && { name: `${stack} density`, value: `${percent(to)} %`, note: `${isSeveral && from !== undefined ? `${change(from, to)} from ${percent(from)} %` : "of neurons ≠ 0"}${ofWhat}` };
+      return to !== undefined && { name: `${stack} density`, value: `${percent(to)} %`, note: `${isSeveral && from !== undefined ? `${change(from, to)} from ${percent(from)} %` : "of neurons ≠ 0"}${ofWhat}${onWhat}` };
     }),
     trainable !== undefined && { name: "Trainable", value: grouped(trainable), note: total !== undefined && total > 0 ? `${percent(trainable / total)} % of ${grouped(total)}` : undefined },
     blocks !== undefined && { name: "Skipped blocks", value: `${blocks.skipped} of ${blocks.of}` },
