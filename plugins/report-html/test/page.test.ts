@@ -139,6 +139,13 @@ it("puts several runs side by side", () => {
   expect([...text.matchAll(/<h2>(.*?)<\/h2>/g)].map(([, heading]) => heading)).toEqual(["Comparison", "peft", "deft"]);
 });
 
+it("tells how long a resumed run was at work", () => {
+  const run = recordOf([started, { type: "run.failed", time: 2000, code: "run.interrupted", message: "stopped" }, { ...started, time: 1e7 }, { ...completed, time: 1e7 + 1500 }]);
+  const text = page([run, deftRun]);
+  expect(text).toContain("completed · 1970-01-01 00:00:00 UTC · 3.5 s · seed 7");
+  expect(table(text, "Runs side by side").at(-1)).toEqual(["time of the run", "3.5 s", "5.0 s"]);
+});
+
 it("shows the state that a training kept, and of several splits names the density's", () => {
   const kept = [started, stageStarted("finetune", 0), training, step(1, { task: 1 }), evaluation(1, { accuracy: 1 }, { density: densityReport([0.5]), energy: energyReport(0.25) as never }), step(2, { task: 1 }), evaluation(2, { accuracy: 0.5 }, { density: densityReport([0.25]), energy: energyReport(0.125) as never }), stageCompleted("finetune", 0, { finetune: { keptStep: 1 } })];
   const text = page([recordOf(kept, { name: "kept" }), recordOf([...kept, stageStarted("evaluate", 1), evaluation(0, { accuracy: 0.75 }, {}, "test")], { name: "several" })]);

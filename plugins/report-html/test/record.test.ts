@@ -52,6 +52,13 @@ it("counts once what a resumed run did again", () => {
   expect(resultsOf(run, run.stages[0]!).map(({ metrics }) => metrics)).toEqual([{ a: 0.75 }]);
 });
 
+it("leaves the pause ahead of a resume out of the time at work", () => {
+  const resumed = { ...started, time: 1e6 };
+  expect(recordOf([started, { ...completed, time: 400 }, resumed, { ...completed, time: 1e6 + 50 }, { ...resumed, time: 3e6 }])).toMatchObject({ started: 0, ended: 3e6, milliseconds: 450, starts: 3 });
+  expect(recordOf([{ type: "warning", time: 10, message: "slow" }, { ...completed, time: 30 }])).toMatchObject({ starts: 0, milliseconds: 20 });
+  expect(recordOf([]).milliseconds).toBe(0);
+});
+
 it("takes trainings and evaluations of a run in code, which announces no stages", () => {
   const run = recordOf([training, step(1, { task: 1 }), evaluation(1, { a: 1 }), evaluation(0, { a: 2 }), evaluation(0, { a: 3 }, {}, "other"), training, step(1, { task: 2 })]);
   expect(run.stages.map(({ id, steps, evaluations }) => [id, steps.length, evaluations.length])).toEqual([["train", 1, 1], ["evaluate", 0, 2], ["train", 1, 0]]);

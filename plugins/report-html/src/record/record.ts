@@ -25,6 +25,8 @@ export interface RunRecord {
   readonly started?: number | undefined;
   /** Time of the last event. */
   readonly ended?: number | undefined;
+  /** Time at work in milliseconds, over all starts: from each to the last event before the next, so that the pause ahead of a resume is no part. */
+  readonly milliseconds: number;
   /** How often the run was begun: more than once when it was resumed. */
   readonly starts: number;
   readonly outcome: "completed" | "failed" | "unfinished";
@@ -38,7 +40,7 @@ export class RunRecorder {
   readonly #run: Pick<ReportedRun, "folder" | "recipe">;
   readonly #stages: StageEvents[] = [];
   readonly #warnings = new Set<string>();
-  #about: Pick<RunRecord, "seed" | "backend" | "versions" | "started" | "ended" | "starts" | "outcome" | "failure"> = { versions: {}, starts: 0, outcome: "unfinished" };
+  #about: Pick<RunRecord, "seed" | "backend" | "versions" | "started" | "ended" | "milliseconds" | "starts" | "outcome" | "failure"> = { versions: {}, milliseconds: 0, starts: 0, outcome: "unfinished" };
   #open: StageEvents | undefined;
 
   constructor({ folder, recipe }: Pick<ReportedRun, "folder" | "recipe">) {
@@ -46,8 +48,8 @@ export class RunRecorder {
   }
 
   add(event: RunEvent): void {
-    const { started = event.time } = this.#about;
-    this.#about = { ...this.#about, started, ended: event.time };
+    const { started = event.time, ended = event.time, milliseconds } = this.#about;
+    this.#about = { ...this.#about, started, ended: event.time, milliseconds: milliseconds + (event.type === "run.started" ? 0 : event.time - ended) };
     if (event.type === "run.started") {
       const { seed, backend, versions = {} } = event;
       this.#about = { ...this.#about, seed, backend, versions, starts: this.#about.starts + 1, outcome: "unfinished", failure: undefined };

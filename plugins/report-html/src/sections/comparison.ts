@@ -39,7 +39,7 @@ function table(summaries: readonly Summary[]): Markup {
     ["split of the density", ({ densitySplit }) => densitySplit],
     ["blocks skipped", ({ blocks }) => (blocks === undefined ? undefined : `${blocks.skipped} of ${blocks.of}`)],
     ["energy, zero-skipping / dense", ({ energy }) => energy?.toFixed(3)],
-    ["time of the run", ({ run: { started, ended } }) => (started === undefined || ended === undefined ? undefined : duration(ended - started))],
+    ["time of the run", ({ run: { started, milliseconds } }) => (started === undefined ? undefined : duration(milliseconds))],
   ];
   const cells = rows.map(([title, cell]) => ({ title, values: summaries.map(cell) })).filter(({ values }) => values.some((value) => value !== undefined));
   return scrolling("Runs side by side", { columns: [{ title: "" }, ...summaries.map(({ run }) => ({ title: run.label, numeric: true }))], rows: cells.map(({ title, values }) => [title, ...values.map((value) => value ?? NONE)]) });

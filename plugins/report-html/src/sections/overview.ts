@@ -14,12 +14,11 @@ export function overview(run: RunRecord): Markup {
 }
 
 function aboutOf(run: RunRecord): readonly string[] {
-  const { seed, backend, started, ended, outcome, starts, versions, folder } = run;
+  const { seed, backend, started, milliseconds, outcome, starts, versions, folder } = run;
   const core = versions["@deft-js/core"];
   return [
     outcome,
-    ...(started === undefined ? [] : [moment(started)]),
-    ...(started === undefined || ended === undefined ? [] : [duration(ended - started)]),
+    ...(started === undefined ? [] : [moment(started), duration(milliseconds)]),
     ...(seed === undefined ? [] : [`seed ${seed}`]),
     ...(backend === undefined ? [] : [`back-end ${backend}`]),
     ...(core === undefined ? [] : [`deft-js ${core}`]),
