@@ -90,5 +90,9 @@ it("summarises: kind, methods, terms, and the gates as they were learned before 
   expect(summaryOf(run).energy).toBeCloseTo(1.35 / 2.1);
   expect(finalGates(run)).toMatchObject([{ gate: 0.95, skipped: false }, { gate: 0.04, skipped: true }]);
   const kindOf = (terms: Record<string, number>, weights?: Record<string, number>) => summaryOf(recordOf([training, step(1, terms, weights)])).kind;
+  const scheduled = (...weights: number[]) => [training, ...weights.map((density, i) => step(i + 1, { task: 1, density: 0.5 }, { task: 1, density }))];
+  expect(summaryOf(recordOf(scheduled(0, 2, 1, 0)))).toMatchObject({ kind: "DEFT", terms: [{ name: "density", weight: 2 }] });
+  const twice = [stageStarted("finetune", 0), ...scheduled(1), stageCompleted("finetune", 0), stageStarted("finetune", 1), training, step(1, { task: 1 })];
+  expect(summaryOf(recordOf(twice))).toMatchObject({ kind: "DEFT", terms: [] });
   expect([kindOf({ task: 1 }), kindOf({ task: 1, density: 1 }), kindOf({ task: 1, density: 1 }, { task: 1, density: 0 })]).toEqual(["PEFT", "DEFT", "PEFT"]);
 });

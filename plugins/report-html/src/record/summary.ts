@@ -1,3 +1,4 @@
+import type { StepCompleted } from "@deft-js/core";
 import type { RunRecord } from "./record.ts";
 import { recordOf, type Density, type Stack } from "./reports.ts";
 import { densitiesOf, energiesOf, evaluationsOf, finalGates, finalOf, finalResults, type Evaluation } from "./timeline.ts";
@@ -5,11 +6,11 @@ import { densitiesOf, energiesOf, evaluationsOf, finalGates, finalOf, finalResul
 /** What a run came to, in the figures by which runs are compared. */
 export interface Summary {
   readonly run: RunRecord;
-  /** DEFT when a density term had weight, ADA-DEFT when blocks had gates, PEFT otherwise. */
+  /** DEFT when a density term had weight at some step, ADA-DEFT when blocks had gates, PEFT otherwise. */
   readonly kind: "PEFT" | "DEFT" | "ADA-DEFT";
   /** Ids of the attached methods, as the recipe names them. */
   readonly methods: readonly string[];
-  /** Terms beside the task's loss, with their last weight. */
+  /** Terms beside the task's loss, with their largest weight: a schedule may begin or end at 0. */
   readonly terms: readonly { readonly name: string; readonly weight: number }[];
   readonly trainable: number | undefined;
   readonly total: number | undefined;
@@ -25,11 +26,10 @@ export interface Summary {
 /** Summarises a run. */
 export function summaryOf(run: RunRecord): Summary {
   const trained = run.stages.findLast(({ training }) => training !== undefined);
-  const step = trained?.steps.at(-1);
-  const terms = Object.keys(step?.terms ?? {}).filter((name) => name !== "task").map((name) => ({ name, weight: step?.weights[name] ?? NaN }));
+  const terms = termsOf(trained?.steps ?? []);
   const gates = finalGates(run);
   const measured = finalOf(run, densitiesOf(run));
-  const isDense = terms.some(({ name, weight }) => /density/.test(name) && weight > 0);
+  const isDense = run.stages.some(({ steps }) => termsOf(steps).some(({ name, weight }) => /density/.test(name) && weight > 0));
   return {
     run,
     kind: gates !== undefined ? "ADA-DEFT" : isDense ? "DEFT" : "PEFT",
@@ -43,6 +43,12 @@ export function summaryOf(run: RunRecord): Summary {
     energy: finalOf(run, energiesOf(run))?.energy.total.picojoules.ratio ?? undefined,
     blocks: gates === undefined ? undefined : { skipped: gates.filter(({ skipped }) => skipped).length, of: gates.length },
   };
+}
+
+/** The terms beside the task's loss, as the last step has them, with their largest weight over the steps. */
+function termsOf(steps: readonly StepCompleted[]): Summary["terms"] {
+  const names = Object.keys(steps.at(-1)?.terms ?? {}).filter((name) => name !== "task");
+  return names.map((name) => ({ name, weight: steps.reduce((largest, { weights: { [name]: weight = largest } }) => (weight < largest ? largest : weight), NaN) }));
 }
 
 /** Mean share of active neurons of a stack's layers, real positions alone. */
