@@ -21,6 +21,15 @@ it("prunes on a task's examples, quantizes under the mask, fine-tunes with the d
   expect(metrics["finetune"]!["trainableParameters"]).toBeGreaterThan(0);
 });
 
+it.each([[{ prune: { magnitude: { sparsity: 0.5 } } }, "masked"], [{ quantize: { format: "nf4" } }, "nf4"]])("does not pretrain where the stage before leaves weights that cannot be trained: %j", async (before, format) => {
+  world = await makeWorld();
+  const training = { pretrain: { text: "data/train.csv", column: "text", epochs: 1, batchSize: 8 } };
+  world.content["stages"] = [before, training];
+  await expect(world.run({ plugins: [...PLUGINS, pruning, quantization] })).rejects.toMatchObject({ code: "pretrain.weights", message: expect.stringContaining(`must be held dense, got ${format}, whose`) as string });
+  world.content = { ...world.content, stages: [training, before], output: "after" };
+  expect((await world.run({ plugins: [...PLUGINS, pruning, quantization] })).metrics).toHaveProperty("pretrain");
+});
+
 it("prunes on the data of the stage before when it names none, and says so when there is none", async () => {
   world = await makeWorld();
   world.content["stages"] = [{ prune: { wanda: {} } }, ...stages(world)];

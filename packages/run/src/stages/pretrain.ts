@@ -3,6 +3,7 @@ import { DeftError, formOf, withMetrics, type Artifact, type Contribution, type 
 import { makeSplit, readTexts } from "@deft-js/data";
 import type { OperatorFunction } from "rxjs";
 import { z } from "zod";
+import { formatsOf } from "../model/encodings.ts";
 import { saveModel } from "../model/save.ts";
 import { contextOf } from "../run/context.ts";
 import { MODEL_FOLDER } from "../run/folder.ts";
@@ -69,7 +70,7 @@ export function pretrain(options: PretrainOptions): OperatorFunction<Artifact, A
 /**
  * Trains every parameter of a model and writes it to `model` in the run's folder. The objective is the head's: masked language modelling, span
  * corruption of an encoder-decoder, causal language modelling of a decoder.
- * @throws DeftError `pretrain.head`, `pretrain.attached`, `pretrain.mask`, `pretrain.sentinel`, `task.empty`, those of reading data and training
+ * @throws DeftError `pretrain.head`, `pretrain.attached`, `pretrain.weights` where linear layers are not dense, `pretrain.mask`, `pretrain.sentinel`, `task.empty`, those of reading data and training
  */
 export async function pretrainArtifact(artifact: Artifact, options: PretrainOptions, { context, name, kernel }: { context: StageContext; name: string; kernel: Kernel }): Promise<Artifact> {
   const { model, attachments } = artifact;
@@ -77,6 +78,8 @@ export async function pretrainArtifact(artifact: Artifact, options: PretrainOpti
     throw new DeftError("pretrain.head", `pretrain: the model must have a masked-language-model or language-model head, got ${model.head}. Load it with one of them.`);
   if (attachments.length > 0)
     throw new DeftError("pretrain.attached", `pretrain: the model must stand alone, got ${attachments.map(({ method }) => method.id).join(", ")} attached. Merge it first (export, layout: model), or pretrain before fine-tuning.`);
+  const formats = formatsOf(model).map(({ id }) => id).join(", ");
+  if (formats !== "") throw new DeftError("pretrain.weights", `pretrain: every linear layer must be held dense, got ${formats}, whose values cannot be trained. Pretrain before pruning or quantizing, or train beside the weights (finetune).`);
   const task = await corpus(artifact, options, context);
   const { trainableParameters, ...result } = await trainStage({ artifact, context, name, settings: options, task, attachments, variables: [...model.parameters().values()], meters: defaultMeters(kernel) });
   const trained = withMetrics(artifact, "pretrain", { ...trainingMetrics(result), trainableParameters });
