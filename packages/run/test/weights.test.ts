@@ -7,6 +7,8 @@ import { text } from "@deft-js/plugin-task-text";
 import { createKernel, exportCheckpoint, exportTo, finetune, load, loadModel, stage } from "@deft-js/run";
 import { lastValueFrom } from "rxjs";
 import { beforeAll, expect, test } from "vitest";
+import { measureVariant } from "../src/inspect/bench-variant.ts";
+import { loadCheckpoint } from "../src/inspect/checkpoint.ts";
 import { tempFolder } from "./support/tiny.ts";
 import { makeWorld, PLUGINS, type World } from "./support/world.ts";
 
@@ -56,6 +58,19 @@ test.each([["nf4", nf4()], ["int8", int8()]] as const)("%s weights are written a
   expect(dense.metrics["export"]).not.toHaveProperty("drift");
 });
 
+test.each([["nf4", nf4()], ["int8", int8()]] as const)("asked for as dense, %s weights of a folder are decoded, to the values that they stand for; as they are held, they stay", async (id, format) => {
+  const folder = `${tempFolder()}/held`;
+  await lastValueFrom(load(world.path("tiny"), { kernel, ...from, weights: format }).pipe(exportTo(folder, { layout: "model" })));
+  const [held, dense] = [await loadModel(folder, { kernel, weights: "held" }), await loadModel(folder, { kernel, weights: "dense" })];
+  expect([formats(held.model), formats(dense.model)]).toEqual([[id, "dense"], ["dense"]]);
+  const values = (model: Model) => Object.entries(weights(model)).map(([path, [, matrix]]) => [path, matrix]);
+  expect(values(dense.model)).toEqual(values(held.model));
+  const { artifact } = await loadCheckpoint({ kernel, checkpoint: folder, backend: "cpu", weights: "dense" });
+  expect(formats(artifact.model)).toEqual(["dense"]);
+  const times = { kernel, checkpoint: folder, backend: "cpu", batches: [1], seq: 4, tokens: 1, iters: 1 };
+  expect((await measureVariant(times, {})).formats).toContain(id);
+});
+
 test("merging into quantized weights must be explicit; encoded again, the drift is reported", async () => {
   const folder = tempFolder();
   const tuned = (): Promise<Artifact> => lastValueFrom(load(world.path("tiny"), { kernel, ...from, weights: nf4() }).pipe(training(), exportTo(`${folder}/adapter`)));
@@ -79,7 +94,7 @@ test("an adapter comes back over the base that it was trained over", async () =>
   const folder = tempFolder();
   await lastValueFrom(load(world.path("tiny"), { kernel, ...from, weights: int8() }).pipe(training(), exportTo(`${folder}/a`)));
   expect(formats((await loadModel(world.path("tiny"), { kernel, adapter: `${folder}/a` })).model)).toEqual(["int8", "dense"]);
-  expect(formats((await loadModel(world.path("tiny"), { kernel, adapter: `${folder}/a`, weights: "dense" })).model)).toEqual(["dense"]);
+  for (const weights of ["dense", "held"] as const) expect(formats((await loadModel(world.path("tiny"), { kernel, adapter: `${folder}/a`, weights })).model)).toEqual(["dense"]);
 });
 
 test("a recipe loads quantized, or quantizes as a stage, and trains over it", async () => {

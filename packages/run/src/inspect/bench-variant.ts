@@ -62,7 +62,7 @@ const SEED = 1;
  * an end token.
  * @throws DeftError what loading, the back-end and the execution throw; `options.invalid` when the rows are longer than the model's positions
  */
-export async function measureVariant(request: CheckpointRequest & BenchSettings, { execution, weights = "dense", planned = false }: Omit<BenchVariant, "id">): Promise<VariantMeasurement> {
+export async function measureVariant(request: CheckpointRequest & BenchSettings, { execution, weights = "held", planned = false }: Omit<BenchVariant, "id">): Promise<VariantMeasurement> {
   const kernelOf = await kernelFor(request);
   const task = request.quality === undefined ? undefined : benchTask(kernelOf, request.quality);
   const { artifact, kernel, backend } = await loadCheckpoint({ ...request, kernel: kernelOf, weights, plan: planned ? "follow" : "ignore" });

@@ -22,7 +22,7 @@ export interface CheckpointRequest {
   readonly bare?: boolean | undefined;
   readonly backend?: string | undefined;
   readonly offline?: boolean | undefined;
-  /** The id of a weight format, with its default options, or `dense`; as the adapter was trained or the folder holds them when left out. */
+  /** The id of a weight format, with its default options, `dense` (float32, decoded where need be) or `held` (as the folder holds them); as the adapter was trained or the folder holds them when left out. */
   readonly weights?: string | undefined;
   /** A kernel of one's own; one with the installed plugins when left out. */
   readonly kernel?: Kernel | undefined;
@@ -43,7 +43,7 @@ export async function loadCheckpoint(request: CheckpointRequest): Promise<Loaded
   const { path, adapter } = await placesOf(request);
   const kernel = await kernelFor(request);
   const { weights: id } = request;
-  const weights = id === undefined || id === "dense" ? id : kernel.create(WEIGHT_FORMAT, id);
+  const weights = id === undefined || id === "dense" || id === "held" ? id : kernel.create(WEIGHT_FORMAT, id);
   const backend = await startBackend({ kernel, id: request.backend });
   const [record] = adapter === undefined ? [] : await readRecords(adapter);
   const opened = await openModel(path, { kernel, adapter, plan: request.plan, offline: request.offline, weights });

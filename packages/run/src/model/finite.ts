@@ -14,6 +14,11 @@ export function finiteSource(source: TensorSource, who: string): TensorSource {
   };
 }
 
+/** A source that gives each matrix as its float32 values alone, decoded where the file holds it in another format. */
+export function denseSource(source: TensorSource): TensorSource {
+  return { names: () => source.names(), shape: (name) => source.shape(name), read: (name, room) => source.read(name, room) };
+}
+
 /** Throws `checkpoint.nonfinite`, which names the tensor, where a value is not finite. */
 export function checkFinite({ name, values }: Pick<NamedArray, "name" | "values">, who: string): void {
   const at = firstNonfinite(values);

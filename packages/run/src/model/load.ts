@@ -7,7 +7,7 @@ import { Rng } from "@deft-js/tensor";
 import { readAdapters, type ReadAdapter } from "../adapter/read.ts";
 import { packageHint } from "../kernel/packages.ts";
 import { compareFingerprint } from "./fingerprint.ts";
-import { finiteSource, overlaySource } from "./finite.ts";
+import { denseSource, finiteSource, overlaySource } from "./finite.ts";
 
 /** How a model is loaded. */
 export interface LoadModelOptions {
@@ -23,8 +23,11 @@ export interface LoadModelOptions {
   readonly plan?: "follow" | "ignore" | undefined;
   readonly revision?: string | undefined;
   readonly offline?: boolean | undefined;
-  /** How the linear layers that it accepts are held; as the adapter was trained over them, or as the folder holds them, when left out. Encoded one by one as they are read, so that the peak stays near the size in that format. */
-  readonly weights?: WeightFormat | "dense" | undefined;
+  /**
+   * How the linear layers that it accepts are held: in a format, encoded one by one as they are read, so that the peak stays near the size in that format; `dense`: all as float32,
+   * decoded where the folder holds them otherwise; `held`: as the folder holds them. As the adapter was trained over them, or as the folder holds them, when left out.
+   */
+  readonly weights?: WeightFormat | "dense" | "held" | undefined;
   /** Of a new head's values; 42 when left out. */
   readonly seed?: number | undefined;
   /** Takes what is odd about the files but no error; a warning of the process when left out. */
@@ -73,11 +76,12 @@ export async function openModel(path: string, { kernel, adapter, plan, revision,
   demandVocabulary(config, tokenizer, { who: folder, remedy: "Take the added tokens out of tokenizer.json, or resize the model's embeddings" });
   const build: OpenedModel["build"] = async ({ head, labels }) => {
     const kind = head ?? adapters.map(({ headKind }) => headKind).find((known) => known !== undefined) ?? declaredHead(config);
-    const format = weights === "dense" ? undefined : (weights ?? (source.weight === undefined ? trainedOver(kernel, adapters) : undefined));
+    const asked = weights === undefined && source.weight === undefined ? trainedOver(kernel, adapters) : weights;
+    const format = typeof asked === "object" ? asked : undefined;
     const trained = (name: string): boolean => adapters.some((one) => one.head.has(name));
     const weightFormat = (path: string): WeightFormat | undefined => (format?.accepts?.(path) === false || trained(`${path}.weight`) ? undefined : format);
     const absent = (path: string): boolean => adapters.some(({ method }) => method?.absent?.(path) === true);
-    const model = await family.build({ config, weightFormat, absent, trained, head: kind, labels: labels ?? adapters.map((one) => one.labels).find((known) => known !== undefined), source: withHeads(finiteSource(source, folder), adapters), rng: new Rng(seed).fork("model"), headName: headName(adapters) });
+    const model = await family.build({ config, weightFormat, absent, trained, head: kind, labels: labels ?? adapters.map((one) => one.labels).find((known) => known !== undefined), source: withHeads(finiteSource(weights === "dense" ? denseSource(source) : source, folder), adapters), rng: new Rng(seed).fork("model"), headName: headName(adapters) });
     const rng = new Rng(seed).fork("adapter");
     const attachments = adapters.flatMap((one, i) => one.attach(model, rng.fork(String(i)), { tokenizer }) ?? []);
     const [first] = adapters;
