@@ -132,6 +132,21 @@ describe("folders", () => {
     expect((await inspectFolder(world.path("merged"), { kernel }))[0]).toMatchObject({ kind: "model", labels: ["bad", "good"] });
   });
 
+  it("writes over neither the model's own folder nor files that are somebody's", async () => {
+    const before = readFileSync(world.path("tiny", "model.safetensors"));
+    await expect(exportCheckpoint({ checkpoint: world.path("out"), output: world.path("tiny"), merge: true, kernel, backend: "cpu" })).rejects.toMatchObject({ code: "export.source" });
+    await expect(lastValueFrom(load(world.path("tiny"), { kernel, backend: "cpu" }).pipe(exportTo(`${world.path("data")}/../tiny`, { layout: "model" })))).rejects.toMatchObject({ code: "export.source" });
+    expect(readFileSync(world.path("tiny", "model.safetensors"))).toEqual(before);
+    for (const [output, merge] of [["card-model", true], ["card-adapter", false]] as const) {
+      const written = (): Promise<unknown> => exportCheckpoint({ checkpoint: world.path("out"), output: world.path(output), merge, kernel, backend: "cpu" });
+      await written();
+      await written();
+      writeFileSync(world.path(output, "README.md"), "# mine");
+      await expect(written()).rejects.toMatchObject({ code: "checkpoint.occupied" });
+      expect(readFileSync(world.path(output, "README.md"), "utf8")).toBe("# mine");
+    }
+  });
+
   it("export and convert say why nothing can be written", async () => {
     for (const layout of [undefined, "deft"] as const) await expect(exportCheckpoint({ checkpoint: world.path("tiny"), output: world.path("empty"), layout, kernel, backend: "cpu" })).rejects.toMatchObject({ code: "export.empty" });
     expect(existsSync(world.path("empty"))).toBe(false);

@@ -97,6 +97,18 @@ test("what goes on is the run that began: a changed recipe is refused and loses 
   expect(world.events("out").filter(({ type }) => type === "warning")).toMatchObject([{ message: expect.stringMatching(/text\.evaluation should be the files.*moved\.csv where that was .*dev\.csv/) as string }]);
 });
 
+test("a recipe that only evaluates takes the head that is there: of none it says so, and an adapter's scores as after training", async () => {
+  const world = await makeWorld();
+  const { metrics } = await world.run();
+  const [{ finetune: { task } }] = world.content["stages"] as [{ finetune: { task: Json } }];
+  world.content = { ...world.content, stages: [{ evaluate: { task } }] };
+  await expect(world.run({ output: world.path("none") })).rejects.toMatchObject({ code: "model.head", message: expect.stringMatching(/needs a sequence-classification head, got masked-language-model/) as string });
+  world.content["model"] = { path: "tiny", adapter: world.path("out", "adapter") };
+  const again = await world.run({ output: world.path("again") });
+  const scores = (of: Json): unknown[] => Object.values((of["evaluate"] as { evaluations: Record<string, Json> }).evaluations).map((measured) => measured["metrics"]);
+  expect(scores(again.metrics)).toEqual(scores(metrics));
+});
+
 test("a run whose resuming fails keeps what it had", async () => {
   const world = await makeWorld();
   await world.run();

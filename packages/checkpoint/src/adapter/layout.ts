@@ -27,7 +27,7 @@ export const DEFT_FILE = "deft.json";
 
 /** Every name that an adapter folder of either layout may hold: what goes when a folder is replaced. */
 export const ADAPTER_FOLDER_NAMES: ReadonlySet<string> = new Set([
-  ADAPTER_CONFIG, HEAD_CONFIG, DEFT_FILE, "README.md",
+  ADAPTER_CONFIG, HEAD_CONFIG, DEFT_FILE,
   ...ADAPTER_WEIGHTS.peft.safetensors, ...ADAPTER_WEIGHTS.adapterhub.safetensors, ...HEAD_WEIGHTS.safetensors,
 ]);
 

@@ -29,7 +29,7 @@ export interface WriteModelFolderOptions {
 }
 
 const WEIGHTS = "model.safetensors";
-const KNOWN_NAMES = /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|deft)\.json$|^(vocab|merges)\.txt$|^(spiece|sentencepiece\.bpe)\.model$|^README\.md$|^model(-\d{5}-of-\d{5})?\.safetensors$|^model\.safetensors\.index\.json$/;
+const KNOWN_NAMES = /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|deft)\.json$|^(vocab|merges)\.txt$|^(spiece|sentencepiece\.bpe)\.model$|^model(-\d{5}-of-\d{5})?\.safetensors$|^model\.safetensors\.index\.json$/;
 
 /**
  * Opens a Hugging Face model folder: config.json and model.safetensors, or the shards of model.safetensors.index.json. Nothing but headers

@@ -44,7 +44,7 @@ function absolute(source: string | undefined): string | undefined {
 
 /** The folder of one of several methods, and the files that it holds. */
 const NUMBERED = /^\d+-./;
-const OUTPUT = /\.safetensors$|^(?:adapter_config|head_config|deft)\.json$|^README\.md$/;
+const OUTPUT = /\.safetensors$|^(?:adapter_config|head_config|deft)\.json$/;
 
 /** A folder of one of several methods goes with what is in it when its parent is written anew: it must be an earlier call's and hold nothing else. */
 function refuseMixedFolders(path: string): void {

@@ -1,11 +1,11 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DeftError, WEIGHT_LAYOUT, type Artifact, type Kernel, type Model, type ModelConfig, type StoredTensor, type Weight, type WeightLayout } from "@deft-js/core";
 import { writeModelFolder, type WritableTensor } from "@deft-js/checkpoint";
 import type { MergeInto } from "./merge.ts";
 
-/** Tokenizer files that go along with a model, where its source has them. */
-const COMPANIONS = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"];
+/** Files of the tokenizer and of generation that go along with a model, where its source has them. */
+const COMPANIONS = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "generation_config.json"];
 
 /** Linear modules that share the embeddings' matrix, and so have no tensor of their own. */
 const TIED_OUTPUTS = ["lm_head", "cls.predictions.decoder"];
@@ -20,12 +20,19 @@ export interface SaveModelOptions {
   readonly labels?: readonly string[] | undefined;
 }
 
-/** Writes the model as a Hugging Face folder with its tokenizer's files. What is attached must have been merged. Throws `export.attached`, `checkpoint.*`. */
+/** Writes the model as a Hugging Face folder with its tokenizer's files. What is attached must have been merged. Throws `export.attached`, `export.source` for the folder that the model comes from, `checkpoint.*`. */
 export async function saveModel(path: string, { model, source, attachments, training }: Artifact, { kernel, base = "held", labels = training?.labels ?? [] }: SaveModelOptions = {}): Promise<void> {
   if (attachments.length > 0) throw new DeftError("export.attached", `export: a model folder holds no ${attachments.map(({ method }) => method.id).join(", ")}, got it attached. Merge it first.`);
+  refuseSource(path, source);
   const layouts = base === "dense" || kernel === undefined ? [] : kernel.contributions(WEIGHT_LAYOUT).map(({ id }) => kernel.create(WEIGHT_LAYOUT, id));
   const { tensors, keys } = heldTensors(model, layouts);
   await writeModelFolder(path, { config: { ...model.config, ...storedType(model.config), ...(model.head.endsWith("-classification") ? labelKeys(labels) : {}), ...keys }, tensors, copy: tokenizerFiles(source) });
+}
+
+/** The base is not written over: adapters name it, and what it holds besides (another head) would be lost. */
+function refuseSource(path: string, source: string | undefined): void {
+  if (source === undefined || !existsSync(path) || !existsSync(source) || realpathSync(path) !== realpathSync(source)) return;
+  throw new DeftError("export.source", `export: the folder must be another than the model's own, got ${path}. Choose another.`);
 }
 
 /** The files hold float32, whatever the base was stored in: transformers' `torch_dtype="auto"` goes by this key. */

@@ -9,7 +9,7 @@ import { openTask } from "../stages/task.ts";
 type TaskStage = Stage & { readonly task?: Task | undefined };
 
 /**
- * What a recipe begins with: its data opened and checked, its model built with the head and the labels that the first task needs. Nothing is written.
+ * What a recipe begins with: its data opened and checked, its model built with the head and the labels that the first task needs, or with its own where nothing is trained on a task. Nothing is written.
  * @throws DeftError what the task throws on its data, and what loading a model throws
  */
 export async function prepareArtifact({ kernel, content, stages }: Recipe, warn: (message: string) => void): Promise<Artifact> {
@@ -23,8 +23,9 @@ export async function prepareArtifact({ kernel, content, stages }: Recipe, warn:
   const format = weights === undefined ? undefined : makeChosen(kernel, WEIGHT_FORMAT, weights);
   const opened = await openModel(path, { kernel, seed, weights: format, warn, ...where });
   const first = await openTasks(stages, opened.tokenizer, seed);
-  const kind = head ?? first?.task.head ?? (stages.some(({ id }) => id === "pretrain") && opened.declaredHead !== "language-model" ? "masked-language-model" : undefined);
-  return opened.build({ head: kind, labels: labels ?? labelsFor(kind, first?.open) });
+  const needed = (stages as readonly TaskStage[]).some(({ id, task }) => task !== undefined && id !== "evaluate") ? first : undefined;
+  const kind = head ?? needed?.task.head ?? (stages.some(({ id }) => id === "pretrain") && opened.declaredHead !== "language-model" ? "masked-language-model" : undefined);
+  return opened.build({ head: kind, labels: labels ?? labelsFor(kind, needed?.open) });
 }
 
 /** Opens every stage's task. @returns the first */
