@@ -13,6 +13,7 @@ export { peftMethodChecks } from "./peft-method/index.ts";
 export type { PeftMethodSubject } from "./peft-method/subject.ts";
 export { letterTokenizer } from "./letter-tokenizer.ts";
 export { taskChecks, type TaskSubject } from "./task/index.ts";
-export { weightFormatChecks, type WeightFormatSubject } from "./weight-format/index.ts";
+export { weightFormatChecks } from "./weight-format/index.ts";
+export type { WeightFormatSubject } from "./weight-format/subject.ts";
 export { toyBatch, toyFamily, toyModel } from "./toy-model.ts";
 export { TOY_SIZES, type ToySizes } from "./toy-parts.ts";

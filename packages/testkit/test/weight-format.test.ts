@@ -3,7 +3,9 @@ import { describe, expect, it } from "vitest";
 import { weightFormatChecks, type Check, type WeightFormatSubject } from "../src/index.ts";
 import { failures } from "./failures.ts";
 
-type Flaw = "zeros" | "transposed" | "product" | "gradient" | "bytes" | "encoding" | "kept" | "leak" | "export" | "layout" | "key" | "beside";
+type Flaw =
+  | "zeros" | "transposed" | "product" | "gradient" | "bytes" | "encoding" | "kept" | "leak" | "export" | "layout" | "key" | "beside"
+  | "scale" | "undescribed" | "reencoded" | "dtype" | "short" | "bias" | "alone" | "blank" | "claim";
 
 /** Whole multiples of 1/64 in bytes, held as what they stand for. */
 class FixedPoint implements Weight {
@@ -16,10 +18,11 @@ class FixedPoint implements Weight {
 
   constructor(values: Float32Array, { dOut, dIn, flaw }: { readonly dOut: number; readonly dIn: number; readonly flaw?: Flaw | undefined }) {
     this.shape = [dIn, dOut];
-    this.encoding = flaw === "encoding" ? undefined : fixedPoint(flaw);
+    this.encoding = flaw === "encoding" ? undefined : { ...fixedPoint(flaw === "reencoded" ? "zeros" : flaw), ...(flaw === "undescribed" && { options: { bits: 8 } }) };
     this.#flaw = flaw;
     this.#given = values;
-    const rounded = values.map((value) => (flaw === "zeros" ? 0 : Math.round(value * 64) / 64));
+    const top = flaw === "scale" ? Math.max(...values.slice(dIn, 2 * dIn)) : 1;
+    const rounded = values.map((value) => (flaw === "zeros" ? 0 : (Math.round(value * 64) / 64) * (top / top)));
     const held = flaw === "transposed" ? rounded : transposeMatrix(rounded, dOut, dIn);
     this.#weight = new DenseWeight(ops.Variable.from("held", held, [dIn, dOut], { trainable: false }));
   }
@@ -54,22 +57,26 @@ function layout(flaw?: Flaw): WeightLayout {
     open(config: ModelConfig, source: TensorSource) {
       if (config["toy"] !== true) return Promise.resolve(undefined);
       const { toy: _, ...rest } = config;
-      const weight = async (name: string): Promise<Weight> => {
+      const own = (name: string): boolean => flaw === "claim" || source.names().includes(name.replace(/(\.weight)?$/, ".unit"));
+      const decoded = async (name: string): Promise<Weight> => {
         const { bytes, shape: [dOut = 0, dIn = 0] } = (await source.readRaw?.(name)) as StoredTensor;
         return new FixedPoint(Float32Array.from(new Int8Array(bytes), (code) => code / (flaw === "layout" ? 8 : 64)), { dOut, dIn });
       };
+      const weight = (name: string): Promise<Weight> | undefined => (own(name) ? decoded(name) : undefined);
       const read = async (name: string): Promise<Float32Array> => {
-        const made = await weight(name);
+        if (!own(name)) return flaw === "blank" ? new Float32Array((await source.read(name)).length) : source.read(name);
+        const made = await decoded(name);
         const values = transposeMatrix(ops.scope(() => ops.read(made.dense())), ...made.shape);
         made.dispose();
         return values;
       };
-      return Promise.resolve({ config: flaw === "key" ? config : rest, source: { ...source, names: () => source.names().filter((name) => flaw === "beside" || !name.endsWith(".unit")), weight, read } });
+      const shown = (name: string): boolean => flaw === "beside" || (flaw === "alone" ? own(name) : !name.endsWith(".unit"));
+      return Promise.resolve({ config: flaw === "key" ? config : rest, source: { ...source, names: () => source.names().filter(shown), weight, read } });
     },
     write(path, weight) {
       const [dIn, dOut] = weight.shape;
       const values = transposeMatrix(ops.scope(() => ops.read(weight.dense())), dIn, dOut);
-      return [{ name: `${path}.weight`, dtype: "I8", shape: [dOut, dIn], bytes: new Uint8Array(Int8Array.from(values, (value) => value * 64).buffer) }, { name: `${path}.unit`, dtype: "U8", shape: [1], bytes: Uint8Array.of(64) }];
+      return [{ name: `${path}.weight`, dtype: flaw === "dtype" ? "INT8" : "I8", shape: [dOut, dIn], bytes: new Uint8Array(Int8Array.from(values, (value) => value * 64).buffer) }, { name: `${path}.${flaw === "bias" ? "bias" : "unit"}`, dtype: flaw === "short" ? "F32" : "U8", shape: [1], bytes: Uint8Array.of(64) }];
     },
     describe: () => ({ toy: true }),
   };
@@ -92,6 +99,15 @@ const CAUGHT: Readonly<Record<Flaw, string>> = {
   layout: "comes back from the layout toy",
   key: "comes back from the layout toy",
   beside: "comes back from the layout toy",
+  scale: "holds zeros as zeros",
+  undescribed: "encodes the same by its encoding",
+  reencoded: "encodes the same by its encoding",
+  dtype: "comes back from the layout toy",
+  short: "comes back from the layout toy",
+  bias: "comes back from the layout toy",
+  alone: "comes back from the layout toy",
+  blank: "comes back from the layout toy",
+  claim: "comes back from the layout toy",
 };
 
 describe("weightFormatChecks", () => {

@@ -1,55 +1,26 @@
-import { DenseWeight, ops, transposeMatrix, type StoredTensor, type TensorSource, type Weight, type WeightFormat, type WeightLayout } from "@deft-js/core";
+import { isDeepStrictEqual } from "node:util";
+import { DenseWeight, ops } from "@deft-js/core";
 import { demand, type Check } from "../check.ts";
 import { demandClose, sameBits } from "../compare.ts";
 import { tapeGradients } from "../gradient-check.ts";
 import { toyBatch, toyModel } from "../toy-model.ts";
-
-/** What the suite for weight formats is run on. */
-export interface WeightFormatSubject {
-  /** The configured format, which accepts any path. */
-  format(): WeightFormat;
-  /** What a matrix [dOut, dIn] stands for once it is encoded, where that is known exactly; this or `error` must be given. */
-  expected?(values: Float32Array, shape: { readonly dOut: number; readonly dIn: number }): Float32Array;
-  /** How far an encoded value may be from the given one, as a share of the greatest |value|; checked where `expected` is left out. */
-  readonly error?: number;
-  /** The most bytes that a matrix may hold. */
-  bytes(dOut: number, dIn: number): number;
-  /** A layout that can store it in a model folder, and what config.json then says is enough to find it again. */
-  readonly layout?: WeightLayout | undefined;
-}
-
-/** [rows, dIn, dOut]: one row and several, whole blocks and odd lengths. */
-const SIZES = [[1, 64, 8], [3, 128, 16], [12, 64, 24], [2, 7, 5], [11, 33, 9]] as const;
-const PATH = "toy.encoder.layer.0.attention.self.query";
+import { demandStored } from "./layout.ts";
+import { encoded, fileValues, given, PATH, SIZES, type WeightFormatSubject } from "./subject.ts";
 
 /** The contract of `WeightFormat` and its weights as checks; run each with the tests' own `it`. */
 export function weightFormatChecks(subject: WeightFormatSubject): readonly Check[] {
   const layout = subject.layout;
   return [
     { name: "stands for the values that it was given", run: () => demandValues(subject) },
+    { name: "holds zeros as zeros", run: () => demandZeros(subject) },
     { name: "applies as its dense matrix does", run: () => demandProduct(subject) },
     { name: "has the input gradient of its dense matrix", run: () => demandGradient(subject) },
     { name: "tells its bytes and names its encoding", run: () => demandBytes(subject) },
+    { name: "encodes the same by its encoding", run: () => demandEncoding(subject) },
     { name: "keeps neither the given values nor tensors", run: () => demandNothingKept(subject) },
     { name: "takes its place in a model, and is exported dense", run: () => demandInModel(subject) },
     ...(layout === undefined ? [] : [{ name: `comes back from the layout ${layout.id}`, run: () => demandStored(subject, layout) }]),
   ];
-}
-
-/** Normal values with an exact zero. */
-function given(dOut: number, dIn: number): Float32Array {
-  const values = new ops.Rng(3).fork(`${dOut}/${dIn}`).normals(dOut * dIn, 0.1);
-  values[0] = 0;
-  return values;
-}
-
-function encoded({ format }: WeightFormatSubject, dOut: number, dIn: number): Weight {
-  return format().encode(PATH, given(dOut, dIn), { dOut, dIn });
-}
-
-/** The matrix that a weight stands for in file layout, [dOut, dIn]. */
-function fileValues(weight: Weight): Float32Array {
-  return transposeMatrix(ops.scope(() => ops.read(weight.dense())), weight.shape[0], weight.shape[1]);
 }
 
 function demandValues(subject: WeightFormatSubject): void {
@@ -62,6 +33,19 @@ function demandValues(subject: WeightFormatSubject): void {
     else demandClose({ name: `dense of [${dOut},${dIn}]`, actual, expected: values, tolerance: subject.error ?? 0, relativeTo: "max" });
     weight.dispose();
   }
+}
+
+/** Scales of a block of zeros are a division by 0 away from NaN. */
+function demandZeros(subject: WeightFormatSubject): void {
+  for (const [, dIn, dOut] of SIZES)
+    for (const what of ["a matrix", "a row"] as const) {
+      const isZero = (i: number): boolean => what === "a matrix" || Math.floor(i / dIn) === 1;
+      const weight = subject.format().encode(PATH, given(dOut, dIn).map((value, i) => (isZero(i) ? 0 : value)), { dOut, dIn });
+      const actual = fileValues(weight);
+      const bad = actual.findIndex((value, i) => (isZero(i) ? value !== 0 : !Number.isFinite(value)));
+      demand(bad < 0, `dense of [${dOut},${dIn}] with ${what} of zeros: must be 0 there and finite elsewhere, got ${actual[bad]} at ${bad}`);
+      weight.dispose();
+    }
 }
 
 function demandProduct(subject: WeightFormatSubject): void {
@@ -104,6 +88,22 @@ function demandBytes(subject: WeightFormatSubject): void {
   }
 }
 
+/** What a merge encodes its result with, and a checkpoint records: the format itself, told by its options. */
+function demandEncoding(subject: WeightFormatSubject): void {
+  const { options } = subject.format();
+  for (const [, dIn, dOut] of SIZES) {
+    const weight = encoded(subject, dOut, dIn);
+    const { encoding } = weight;
+    demand(encoding !== undefined, "encoding: must be there, got none");
+    const recorded: unknown = JSON.parse(JSON.stringify(encoding.options));
+    demand(isDeepStrictEqual(recorded, encoding.options), `encoding: options must be plain JSON, got ${JSON.stringify(recorded)} back`);
+    demand(isDeepStrictEqual(recorded, options), `encoding: options must be the format's ${JSON.stringify(options)}, got ${JSON.stringify(recorded)}`);
+    const again = encoding.encode(PATH, given(dOut, dIn), { dOut, dIn });
+    demand(sameBits(fileValues(again), fileValues(weight)), `encoding: must encode [${dOut},${dIn}] as the format does, got other values`);
+    for (const made of [weight, again]) made.dispose();
+  }
+}
+
 function demandNothingKept(subject: WeightFormatSubject): void {
   const { tensors } = ops.memory();
   const values = given(16, 64);
@@ -137,35 +137,4 @@ async function demandInModel(subject: WeightFormatSubject): Promise<void> {
     model.dispose();
     for (const tensor of Object.values(batch)) if (typeof tensor === "object") (tensor as ops.Tensor).dispose();
   }
-}
-
-async function demandStored(subject: WeightFormatSubject, layout: WeightLayout): Promise<void> {
-  for (const [, dIn, dOut] of SIZES) {
-    const weight = encoded(subject, dOut, dIn);
-    const tensors = layout.write(PATH, weight);
-    demand(tensors !== undefined, `write: the layout ${layout.id} must have a place for ${weight.format}, got none`);
-    const config = { model_type: "toy", ...layout.describe(new Map([[PATH, weight]]), ["classifier"]) };
-    const opened = await layout.open(config, storedSource(tensors));
-    demand(opened !== undefined, `open: must know the configuration that describe gave, got ${JSON.stringify(config)}`);
-    demand(Object.keys(opened.config).join() === "model_type", `open: must take its own keys out of the configuration, got ${Object.keys(opened.config).join()}`);
-    const name = `${PATH}.weight`;
-    demand(opened.source.names().join() === name, `open: must show ${name} alone, got ${opened.source.names().join()}`);
-    demand(opened.source.shape(name).join() === `${dOut},${dIn}`, `open: the shape must be [${dOut},${dIn}], got [${opened.source.shape(name)}]`);
-    const again = await opened.source.weight?.(name);
-    demand(again !== undefined && again.format === weight.format, `open: must give the weight as ${weight.format}, got ${again?.format}`);
-    demand(sameBits(fileValues(again), fileValues(weight)), "open: the weight must stand for the same values, got others");
-    demand(sameBits(await opened.source.read(name), fileValues(weight)), "read: must give the values that the weight stands for, got others");
-    demand((await layout.open({ model_type: "toy" }, storedSource(tensors))) === undefined, "open: must pass over a configuration that does not name the layout");
-    for (const made of [weight, again]) made.dispose();
-  }
-}
-
-/** Stored tensors as a file's source. */
-function storedSource(tensors: readonly StoredTensor[]): TensorSource {
-  const find = (name: string): StoredTensor => {
-    const found = tensors.find((tensor) => tensor.name === name);
-    demand(found !== undefined, `write: must store what open asks for, got no ${name}`);
-    return found;
-  };
-  return { names: () => tensors.map(({ name }) => name), shape: (name) => find(name).shape, read: () => new Float32Array(0), readRaw: (name) => Promise.resolve(find(name)) };
 }
