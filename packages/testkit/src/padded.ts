@@ -11,3 +11,15 @@ export function padded(host: HostBatch, columns: number, padId: number): HostBat
   };
   return { ...host, seq: wide, inputIds: widen(host.inputIds, padId), attentionMask: widen(host.attentionMask, 0), tokenTypeIds: host.tokenTypeIds && widen(host.tokenTypeIds, 0) };
 }
+
+/** One row of a batch without its padded positions, with the labels that it has there. */
+export function rowAlone(host: HostBatch, row: number): HostBatch {
+  const { seq, labelSeq = 1, attentionMask, labels, scores } = host;
+  const own = <T extends Int32Array | Float32Array>(values: T, width: number): T => values.slice(row * width, (row + 1) * width) as T;
+  const real = <T extends Int32Array | Float32Array>(values: T): T => own(values, seq).filter((_, i) => attentionMask[row * seq + i] === 1) as T;
+  const inputIds = real(host.inputIds);
+  return {
+    ...host, size: 1, seq: inputIds.length, inputIds, attentionMask: real(attentionMask), tokenTypeIds: host.tokenTypeIds && real(host.tokenTypeIds),
+    labels: labels && own(labels, labelSeq), scores: scores && own(scores, 1),
+  };
+}

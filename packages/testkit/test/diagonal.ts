@@ -1,9 +1,10 @@
-import { contextDropout, DeftError, DenseWeight, ops, type AdapterConfigReader, type AdapterLayout, type Attachment, type Model, type NamedArray, type PeftMethod, type Site } from "@deft-js/core";
+import { contextDropout, DeftError, DenseWeight, ops, type AdapterConfigReader, type AdapterLayout, type Attachment, type Contribution, type Model, type NamedArray, type PeftMethod, type Site } from "@deft-js/core";
 
 /** What is wrong with a `diagonal` method. */
 export type Flaw =
   | "options" | "path" | "frozen" | "unseeded" | "start" | "noise" | "base" | "idle" | "merge"
-  | "wrapper" | "leak" | "order" | "state" | "trusting" | "growth" | "momentum" | "layout" | "incomplete" | "reader";
+  | "wrapper" | "leak" | "order" | "state" | "trusting" | "growth" | "momentum" | "layout" | "incomplete" | "reader"
+  | "mixing" | "padding" | "mergeless" | "unlisted" | "closure" | "renamed";
 
 interface Part {
   readonly site: Site<"linear">;
@@ -15,14 +16,22 @@ interface Part {
 let drawn = 0;
 const active: (() => void)[] = [];
 
-/** A small method for the suite's own tests: y = base(x) + (dropout(x)∘c)·D on queries, c random and D zero. May be given a flaw. */
-export function diagonal(flaw?: Flaw): PeftMethod {
-  const options = flaw === "options" ? { when: new Date(0) } : {};
-  const method: PeftMethod = { id: "diagonal", options, attach: (model, rng) => attach(method, model, rng, flaw) };
+/** A small method for the suite's own tests: y = base(x) + (dropout(x)∘c)·D·gain on queries, c random and D zero. May be given a flaw. */
+export function diagonal(flaw?: Flaw, gain = 2): PeftMethod {
+  const options = flaw === "options" ? { when: new Date(0) } : flaw === "closure" ? {} : { gain };
+  const method: PeftMethod = { id: flaw === "renamed" ? "toy" : "diagonal", options, attach: (model, rng) => attach(method, model, rng, { gain: flaw === "closure" ? 3 : gain, flaw }) };
   return method;
 }
 
-function addPart(site: Site<"linear">, rng: ops.Rng, flaw?: Flaw): Part {
+/** What a plugin with the method would register. */
+export const diagonalContribution: Contribution<PeftMethod> = { id: "diagonal", summary: "A diagonal before a matrix", create: ({ gain }: { readonly gain?: number }) => diagonal(undefined, gain) };
+
+interface Settings {
+  readonly gain: number;
+  readonly flaw: Flaw | undefined;
+}
+
+function addPart(site: Site<"linear">, rng: ops.Rng, { gain, flaw }: Settings): Part {
   const seeded = flaw === "unseeded" ? new ops.Rng(0) : rng.fork(site.path);
   const path = (name: string): string => (flaw === "path" ? "same" : `${site.path}.${name}`);
   const scale = ops.Variable.from(path("c"), seeded.normals(site.dIn, 1), [site.dIn], { trainable: flaw !== "frozen" });
@@ -31,13 +40,14 @@ function addPart(site: Site<"linear">, rng: ops.Rng, flaw?: Flaw): Part {
   const undo = site.wrap((x, base, context) => {
     if (flaw === "growth") ops.tf.keep(ops.tf.scalar(1));
     const noisy = flaw === "noise" ? ops.scale(x, 1 + drawn++) : contextDropout(x, 0.2, context);
-    return ops.add(base(x), ops.linear(ops.mul(noisy, scale.value), matrix.value));
+    const mixed = flaw === "mixing" ? ops.add(noisy, ops.mean(x)) : flaw === "padding" ? ops.add(noisy, ops.mean(x, { axes: [1], keepDims: true })) : noisy;
+    return ops.add(base(x), ops.scale(ops.linear(ops.mul(mixed, scale.value), matrix.value), gain));
   });
   return { site, scale, matrix, undo };
 }
 
-function attach(method: PeftMethod, model: Model, rng: ops.Rng, flaw?: Flaw): Attachment {
-  const parts = model.sites("linear", /query$/).map((site) => addPart(site, rng, flaw));
+function attach(method: PeftMethod, model: Model, rng: ops.Rng, { gain, flaw }: Settings): Attachment {
+  const parts = model.sites("linear", /query$/).map((site) => addPart(site, rng, { gain, flaw }));
   const idle = flaw === "idle" ? [ops.Variable.from("idle", new Float32Array(1), [1])] : [];
   const base = flaw === "base" ? [model.parameters().get("classifier.bias") as ops.Variable] : [];
   const own = parts.flatMap(({ scale, matrix }) => [scale, matrix]);
@@ -53,19 +63,19 @@ function attach(method: PeftMethod, model: Model, rng: ops.Rng, flaw?: Flaw): At
   };
   return {
     method, variables, detach,
-    merge: () => {
-      for (const part of parts) merge(model, part, flaw);
+    ...(flaw !== "mergeless" && { merge: () => {
+      for (const part of parts) merge(model, part, gain * (flaw === "merge" ? 1.001 : 1));
       detach();
-    },
+    } }),
     state: () => variables.map((variable) => ({ name: variable.path, shape: variable.shape, values: variable.data() })),
     loadState: (state) => load(variables, [...state], flaw),
-    layouts: { peft: layout(own, flaw) },
+    layouts: { peft: layout(own, flaw), ...(flaw === "unlisted" && { adapterhub: layout(own, "layout") }) },
   };
 }
 
-function merge(model: Model, { site, scale, matrix }: Part, flaw?: Flaw): void {
+function merge(model: Model, { site, scale, matrix }: Part, gain: number): void {
   const change = ops.scope(() => ops.mul(ops.reshape(scale.value, [site.dIn, 1]), matrix.value));
-  const merged = ops.scope(() => ops.add(site.weight!.dense(), ops.scale(change, flaw === "merge" ? 1.001 : 1)));
+  const merged = ops.scope(() => ops.add(site.weight!.dense(), ops.scale(change, gain)));
   change.dispose();
   model.replaceWeight(site.path, new DenseWeight(new ops.Variable(`${site.path}.weight`, merged, { trainable: false })));
 }

@@ -1,8 +1,8 @@
-import { ops, type HostBatch, type Model } from "@deft-js/core";
+import { Kernel, ops, PEFT_METHOD, type HostBatch, type Model } from "@deft-js/core";
 import { bertFamily } from "@deft-js/plugin-model-bert";
 import { peftMethodChecks, toyModel } from "@deft-js/testkit";
 import { describe, it } from "vitest";
-import { dora, peftReader } from "../src/index.ts";
+import plugin, { dora, peftReader } from "../src/index.ts";
 
 const batch: HostBatch = {
   size: 2, seq: 5,
@@ -14,7 +14,8 @@ const batch: HostBatch = {
 const CONFIG = { model_type: "bert", vocab_size: 12, hidden_size: 8, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 12, max_position_embeddings: 9, initializer_range: 0.5, layer_norm_eps: 1e-5 };
 const bert = (): Promise<Model> => bertFamily.build({ config: CONFIG, head: "sequence-classification", labels: 3, rng: new ops.Rng(3) });
 
-const common = { batch, identityAtStart: true, merges: true, layouts: ["peft"], readers: [peftReader] } as const;
+const [contribution] = new Kernel().use(plugin).contributions(PEFT_METHOD);
+const common = { contribution, batch, identityAtStart: true, merges: true, layouts: ["peft"], readers: [peftReader] } as const;
 
 describe("DoRA on the toy model", () => {
   for (const { name, run } of peftMethodChecks({ ...common, model: toyModel, method: () => dora({ rank: 2, alpha: 3, dropout: 0.2 }) })) it(name, run);

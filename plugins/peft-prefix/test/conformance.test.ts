@@ -1,9 +1,9 @@
-import { ops, type HostBatch } from "@deft-js/core";
+import { Kernel, ops, PEFT_METHOD, type HostBatch } from "@deft-js/core";
 import { bertFamily } from "@deft-js/plugin-model-bert";
 import { optFamily } from "@deft-js/plugin-model-opt";
 import { peftMethodChecks, toyModel, type PeftMethodSubject } from "@deft-js/testkit";
 import { describe, it } from "vitest";
-import { adapterHubReader, peftReader, prefix, type PrefixSettings } from "../src/index.ts";
+import plugin, { adapterHubReader, peftReader, prefix, type PrefixSettings } from "../src/index.ts";
 import { oddT5 } from "./goldens.ts";
 
 const batch: HostBatch = {
@@ -26,9 +26,11 @@ const ENCODERS: readonly (Subject & { readonly family: string })[] = [
 const HUB = { layouts: ["adapterhub"], readers: [adapterHubReader] } as const;
 const PEFT = { layouts: ["peft"], readers: [peftReader] } as const;
 
+const [contribution] = new Kernel().use(plugin).contributions(PEFT_METHOD);
+
 function suite(settings: PrefixSettings, subject: Subject): void {
   describe(JSON.stringify(settings), () => {
-    for (const { name, run } of peftMethodChecks({ ...subject, method: () => prefix(settings), identityAtStart: false, merges: false })) it(name, run);
+    for (const { name, run } of peftMethodChecks({ ...subject, contribution, method: () => prefix(settings), identityAtStart: false, merges: false })) it(name, run);
   });
 }
 
@@ -36,7 +38,7 @@ describe.each(ENCODERS)("prefix tuning on $family", ({ family: _, ...subject }) 
   suite({ virtualTokens: 3, dropout: 0.2 }, { ...subject, ...HUB });
   suite({ virtualTokens: 2, projectionSize: 3, compat: "adapter-transformers" }, { ...subject, ...HUB });
   suite({ virtualTokens: 2, compat: "peft" }, { ...subject, ...PEFT });
-  suite({ virtualTokens: 2, projectionSize: 3, compat: "peft" }, subject);
+  suite({ virtualTokens: 2, projectionSize: 3, compat: "peft" }, { ...subject, ...PEFT });
 });
 
 describe("prefix tuning on T5 with keys of another width than the hidden states", () => {

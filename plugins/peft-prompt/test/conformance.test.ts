@@ -1,10 +1,10 @@
-import { ops, type HostBatch } from "@deft-js/core";
+import { Kernel, ops, PEFT_METHOD, type HostBatch } from "@deft-js/core";
 import { bertFamily } from "@deft-js/plugin-model-bert";
 import { optFamily } from "@deft-js/plugin-model-opt";
 import { t5Family } from "@deft-js/plugin-model-t5";
 import { peftMethodChecks, toyModel, type PeftMethodSubject } from "@deft-js/testkit";
 import { describe, it } from "vitest";
-import { peftReader, prompt, type PromptSettings } from "../src/index.ts";
+import plugin, { peftReader, prompt, type PromptSettings } from "../src/index.ts";
 
 const batch: HostBatch = {
   size: 2, seq: 5,
@@ -31,8 +31,10 @@ const MODELS: readonly (Pick<PeftMethodSubject, "model" | "batch"> & { readonly 
 ];
 const SETTINGS: readonly PromptSettings[] = [{ virtualTokens: 3 }, { virtualTokens: 2, init: "random", compat: "peft" }, { virtualTokens: 2, compat: "peft-0.3" }];
 
+const [contribution] = new Kernel().use(plugin).contributions(PEFT_METHOD);
+
 describe.each(MODELS)("prompt tuning on $family", ({ family: _, ...subject }) => {
   describe.each(SETTINGS)("%j", (settings) => {
-    for (const { name, run } of peftMethodChecks({ ...subject, method: () => prompt(settings), identityAtStart: false, merges: false, layouts: ["peft"], readers: [peftReader] })) it(name, run);
+    for (const { name, run } of peftMethodChecks({ ...subject, contribution, method: () => prompt(settings), identityAtStart: false, merges: false, layouts: ["peft"], readers: [peftReader] })) it(name, run);
   });
 });

@@ -8,11 +8,21 @@ type LayoutName = "peft" | "adapterhub";
 
 /** How a method moves through other libraries' adapter folders. */
 export function layoutChecks(subject: PeftMethodSubject): readonly Check[] {
-  return (subject.layouts ?? []).flatMap((name) => [
+  const listed: Check = { name: "has the layouts that are listed, and no other", run: () => demandListed(subject) };
+  return [listed, ...(subject.layouts ?? []).flatMap((name) => [
     { name: `moves through the ${name} layout`, run: () => demandRoundTrip(subject, name) },
     { name: `refuses incomplete tensors in the ${name} layout`, run: () => demandComplete(subject, name) },
     ...(subject.readers ?? []).filter(({ layout }) => layout === name).map((_, i) => ({ name: `is read back from its ${name} configuration (reader ${i + 1})`, run: () => demandReader(subject, name, i) })),
-  ]);
+  ])];
+}
+
+/** A layout that no subject lists would never be tried. */
+function demandListed(subject: PeftMethodSubject): Promise<void> {
+  return onBench(subject, ({ attach }) => {
+    const { layouts = {} } = attach();
+    const [listed, found] = [subject.layouts ?? [], (["peft", "adapterhub"] as const).filter((name) => layouts[name] !== undefined)].map((names) => [...names].sort().join(", ") || "none") as [string, string];
+    demand(found === listed, `layouts: must be ${listed}, as the subject lists, got ${found}`);
+  });
 }
 
 const ADAPTER = "conformance";
@@ -27,16 +37,19 @@ function written(layout: AdapterLayout): Map<string, NamedArray> {
   return new Map(layout.write(ADAPTER).map((array) => [array.name, array]));
 }
 
+/** Into the same method, whose state it then is, or into the one that the layout's files hold, which then computes the same. */
 function demandRoundTrip(subject: PeftMethodSubject, name: LayoutName): Promise<void> {
-  return onBench(subject, ({ attach }) => {
+  return onBench(subject, ({ model, attach, logits }) => {
     const source = attach(1);
     source.loadState(randomState(source));
-    const [tensors, state] = [written(layoutOf(source, name)), source.state()];
-    source.detach();
-    const target = attach(2);
+    const layout = layoutOf(source, name);
+    const [tensors, state, expected] = [written(layout), source.state(), logits()];
     const head: NamedArray = { name: "some.head.weight", shape: [1], values: new Float32Array(1) };
+    source.detach();
+    const target = layout.method?.attach(model, new ops.Rng(2)) ?? attach(2);
     layoutOf(target, name).read(new Map([...tensors, [head.name, head]]), ADAPTER);
-    demand(sameStates(target.state(), state), `layout ${name}: must read what it wrote beside a head's tensors, got other values`);
+    if (layout.method === undefined) demand(sameStates(target.state(), state), `layout ${name}: must read what it wrote beside a head's tensors, got other values`);
+    demand(sameBits(logits(), expected), `layout ${name}: what it wrote must compute the same once it is read, got other logits`);
   });
 }
 

@@ -1,4 +1,4 @@
-import { batchTensors, ops, trainingContext, type AdapterConfigReader, type Attachment, type Batch, type HostBatch, type Model, type NamedArray, type PeftMethod } from "@deft-js/core";
+import { batchTensors, ops, trainingContext, type AdapterConfigReader, type Attachment, type Batch, type Contribution, type HostBatch, type Model, type NamedArray, type PeftMethod } from "@deft-js/core";
 
 /** What the suite for PEFT methods is run on. */
 export interface PeftMethodSubject {
@@ -12,12 +12,14 @@ export interface PeftMethodSubject {
   readonly identityAtStart: boolean;
   /** Whether the first values are drawn from the generator (default), or are the same for every seed. */
   readonly randomStart?: boolean;
-  /** Whether it can be merged. */
+  /** Whether it can be merged: whether its attachment has `merge`. */
   readonly merges: boolean;
-  /** The layouts that can hold it on this model. */
+  /** The layouts that can hold it on this model: all that its attachment has. */
   readonly layouts?: readonly ("peft" | "adapterhub")[];
   /** Readers of these layouts' configurations. */
   readonly readers?: readonly AdapterConfigReader[];
+  /** What the plugin registers: it must make the method again from the options that are recorded. */
+  readonly contribution?: Contribution<PeftMethod> | undefined;
 }
 
 /** A model with its batch, for one check. */
@@ -50,6 +52,20 @@ export async function onBench(subject: PeftMethodSubject, body: (bench: Bench) =
     model.dispose();
     for (const tensor of Object.values(batch)) if (typeof tensor === "object") (tensor as ops.Tensor).dispose();
   }
+}
+
+/** A model's logits and their shape. */
+export interface Logits {
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
+}
+
+/** What a model computes of a batch in evaluation mode. */
+export function hostLogits(model: Model, host: HostBatch): Logits {
+  return ops.scope(() => {
+    const { logits } = model.forward(batchTensors(host));
+    return { shape: logits.shape, values: ops.read(logits) };
+  });
 }
 
 /** Random values in the shapes of a state, so that nothing is zero. */
