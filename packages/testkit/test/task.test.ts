@@ -1,18 +1,25 @@
 import { ops, type HostBatch, type OpenTask, type Predictions, type Split, type Task, type TaskContext } from "@deft-js/core";
 import { describe, expect, it } from "vitest";
-import { taskChecks, type Check } from "../src/index.ts";
+import { letterTokenizer, taskChecks, type Check } from "../src/index.ts";
 import { failures } from "./failures.ts";
 
-type Flaw = "options" | "empty" | "names" | "lost" | "mask" | "unshuffled" | "restless" | "skip" | "rows" | "drawn" | "label" | "metric" | "generous";
+type Flaw =
+  | "options" | "empty" | "names" | "lost" | "mask" | "unshuffled" | "restless" | "skip" | "rows" | "drawn" | "label" | "metric" | "generous"
+  | "unmasked" | "outside" | "negative" | "floats" | "filled" | "cut" | "classes";
 
-const ROWS = [[5, 1, 0], [6, 2, 1], [7, 3, 0], [8, 4, 1], [9, 5, 1]] as const;
+/** Ids, 0 = padding, and the class. */
+const ROWS = [[5, 1, 0], [6, 2, 1], [7, 0, 0], [8, 4, 1], [9, 5, 1]] as const;
+const VOCABULARY = 10;
 
 function batchOf(rows: readonly (readonly number[])[], flaw?: Flaw): HostBatch {
+  const seq = rows.every((row) => row[1] === 0) || (flaw === "cut" && rows.length > 1) ? 1 : 2;
+  const ids = rows.flatMap((row) => row.slice(0, seq));
+  const values = ids.map((id) => (id === 0 && flaw === "filled" ? 3 : id === 9 && flaw === "outside" ? VOCABULARY : id === 9 && flaw === "negative" ? -1 : id));
   return {
     size: rows.length,
-    seq: 2,
-    inputIds: Int32Array.from(rows.flatMap((row) => row.slice(0, 2))),
-    attentionMask: Float32Array.from(rows.flatMap(() => (flaw === "mask" ? [0.5, 1] : [1, 1]))),
+    seq,
+    inputIds: (flaw === "floats" ? Float32Array : Int32Array).from(values) as Int32Array,
+    attentionMask: Float32Array.from(ids, (id) => (flaw === "mask" ? 0.5 : flaw === "unmasked" ? 1 : Number(id !== 0))),
     labels: Int32Array.from(rows.map((row) => (row[2] as number) + (flaw === "label" ? 1 : 0))),
   };
 }
@@ -46,11 +53,11 @@ const task = (flaw?: Flaw): Task => ({
   id: "toy",
   options: flaw === "options" ? { pattern: /x/ } : {},
   head: "sequence-classification",
-  open: (): Promise<OpenTask> => (opens++, Promise.resolve({ train: split("train", flaw), evaluation: flaw === "empty" ? [] : [split("dev", flaw), split(flaw === "names" ? "dev" : "dev2", flaw)], labels: ["no", "yes"] })),
+  open: (): Promise<OpenTask> => (opens++, Promise.resolve({ train: split("train", flaw), evaluation: flaw === "empty" ? [] : [split("dev", flaw), split(flaw === "names" ? "dev" : "dev2", flaw)], labels: ["no", flaw === "classes" ? "no" : "yes"] })),
   metrics: (predictions) => ({ accuracy: accuracy(predictions, flaw) }),
 });
 
-const checks = (flaw?: Flaw): readonly Check[] => taskChecks({ task: () => task(flaw), context: (): TaskContext => ({ tokenizer: {} as TaskContext["tokenizer"], rng: new ops.Rng(1) }), batchSize: 2 });
+const checks = (flaw?: Flaw): readonly Check[] => taskChecks({ task: () => task(flaw), context: (): TaskContext => ({ tokenizer: { ...letterTokenizer, vocabularySize: VOCABULARY }, rng: new ops.Rng(1) }), batchSize: 2 });
 
 const CAUGHT: Readonly<Record<Flaw, string>> = {
   options: "is described by plain JSON",
@@ -58,6 +65,13 @@ const CAUGHT: Readonly<Record<Flaw, string>> = {
   names: "opens splits with rows under names of their own",
   lost: "delivers every row once, well formed",
   mask: "delivers every row once, well formed",
+  unmasked: "delivers every row once, well formed",
+  outside: "delivers every row once, well formed",
+  negative: "delivers every row once, well formed",
+  floats: "delivers every row once, well formed",
+  filled: "delivers every row once, well formed",
+  cut: "delivers the same row in batches of any size",
+  classes: "labels within its classes",
   unshuffled: "shuffles by the generator alone",
   restless: "shuffles by the generator alone",
   skip: "skips batches as if they had been read",

@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
-import { ops, type HostBatch, type OpenTask, type Predictions, type Split, type Task, type TaskContext } from "@deft-js/core";
+import { ops, type OpenTask, type Predictions, type Split, type Task, type TaskContext } from "@deft-js/core";
 import { demand, type Check } from "../check.ts";
+import { rowAlone } from "../padded.ts";
+import { demandBatch, rowKey } from "./batch.ts";
 
 /** What the suite for tasks is run on. */
 export interface TaskSubject {
@@ -17,6 +19,7 @@ export function taskChecks(subject: TaskSubject): readonly Check[] {
     { name: "opens splits with rows under names of their own", run: () => demandSplits(subject) },
     { name: "opens the same rows from the same seed", run: () => demandSeeded(subject) },
     { name: "delivers every row once, well formed", run: () => demandRows(subject) },
+    { name: "delivers the same row in batches of any size", run: () => demandSingles(subject) },
     { name: "shuffles by the generator alone", run: () => demandOrder(subject) },
     { name: "skips batches as if they had been read", run: () => demandSkip(subject) },
     { name: "labels within its classes", run: () => demandLabels(subject) },
@@ -56,20 +59,31 @@ async function demandSeeded(subject: TaskSubject): Promise<void> {
 
 async function demandRows(subject: TaskSubject): Promise<void> {
   const batchSize = subject.batchSize ?? 3;
-  for (const split of await splits(subject)) {
-    const batches = [...split.batches({ batchSize })];
-    const rows = batches.reduce((n, batch) => n + batch.size, 0);
-    demand(rows === split.size, `split ${split.name}: must deliver ${split.size} rows, got ${rows}`);
-    for (const batch of batches) demandBatch(split.name, batch, batchSize);
-  }
+  const { tokenizer } = subject.context();
+  for (const split of await splits(subject))
+    for (const form of formsOf(split)) {
+      const batches = [...split.batches({ batchSize, form })];
+      const rows = batches.reduce((n, batch) => n + batch.size, 0);
+      demand(rows === split.size, `split ${split.name}: must deliver ${split.size} rows, got ${rows}`);
+      for (const batch of batches) demandBatch(split.name, batch, { batchSize, tokenizer });
+    }
 }
 
-function demandBatch(name: string, { size, seq, inputIds, attentionMask, tokenTypeIds }: HostBatch, batchSize: number): void {
-  demand(size > 0 && size <= batchSize, `split ${name}: a batch must have 1 to ${batchSize} rows, got ${size}`);
-  for (const [field, values] of Object.entries({ inputIds, attentionMask, ...(tokenTypeIds && { tokenTypeIds }) }))
-    demand(values.length === size * seq, `split ${name}: ${field} must hold ${size}·${seq} values, got ${values.length}`);
-  demand(attentionMask.every((m) => m === 0 || m === 1), `split ${name}: the mask must be of 0 and 1, got ${attentionMask.find((m) => m !== 0 && m !== 1)}`);
-  for (let row = 0; row < size; row++) demand(attentionMask.subarray(row * seq, (row + 1) * seq).includes(1), `split ${name}: every row must have a token, got a row of padding alone`);
+async function demandSingles(subject: TaskSubject): Promise<void> {
+  if (subject.task().head === "masked-language-model") return; // what is masked may be drawn batch by batch
+  const batchSize = subject.batchSize ?? 3;
+  for (const split of await splits(subject))
+    for (const form of formsOf(split)) {
+      const keys = (size: number): string[] => [...split.batches({ batchSize: size, form })].flatMap((batch) => Array.from({ length: batch.size }, (_, row) => rowKey(rowAlone(batch, row))));
+      const [alone, together] = [keys(1), keys(batchSize)];
+      const other = alone.findIndex((key, row) => key !== together[row]);
+      demand(other < 0, `split ${split.name}: a row must be the same alone and among ${batchSize} but for padding, got another row ${other}`);
+    }
+}
+
+/** The forms that a split has: more than the plain one where texts are generated. */
+function formsOf({ generation }: Split): readonly ("pairs" | "causal" | "prompts" | undefined)[] {
+  return generation === undefined ? [undefined] : ["pairs", "causal", "prompts"];
 }
 
 async function demandOrder(subject: TaskSubject): Promise<void> {
@@ -89,13 +103,9 @@ async function demandSkip(subject: TaskSubject): Promise<void> {
   }
 }
 
-/** A batch of one row without its padding. */
-function rowKey({ inputIds, attentionMask, labels, scores }: HostBatch): string {
-  return [inputIds.filter((_, i) => attentionMask[i] === 1).join(), labels?.join() ?? "", scores?.join() ?? ""].join(":");
-}
-
 async function demandLabels(subject: TaskSubject): Promise<void> {
   const { train, evaluation, labels: classes } = await open(subject);
+  demand(new Set(classes).size === classes.length, `open: the classes must have names of their own, got ${classes.join(", ")}`);
   for (const split of [train, ...evaluation])
     for (const { size, labels, scores, labelSeq } of split.batches({ batchSize: subject.batchSize ?? 3 })) {
       demand(labels !== undefined || scores !== undefined, `split ${split.name}: a batch must carry labels or scores, got neither`);
