@@ -37,19 +37,21 @@ interface Row {
   readonly randomStart?: boolean;
   readonly merges: boolean;
   readonly layouts: readonly ("peft" | "adapterhub")[];
+  /** Architectures whose adapters AdapterHub's layout holds, too. */
+  readonly adapterhubOn?: readonly string[];
   /** Architectures where attaching is an error, with its code. */
   readonly undefinedOn?: Readonly<Record<string, string>>;
 }
 
 const METHODS: Readonly<Record<string, Row>> = {
-  LoRA: { id: "lora", options: { rank: 2, alpha: 3, dropout: 0.1 }, identityAtStart: true, merges: true, layouts: ["peft"] },
+  LoRA: { id: "lora", options: { rank: 2, alpha: 3, dropout: 0.1 }, identityAtStart: true, merges: true, layouts: ["peft"], adapterhubOn: ["BERT", "RoBERTa", "T5", "Flan-T5"] },
   DoRA: { id: "dora", options: { rank: 2, alpha: 3, dropout: 0.1 }, identityAtStart: true, merges: true, layouts: ["peft"] },
   IA3: { id: "ia3", options: {}, identityAtStart: true, randomStart: false, merges: true, layouts: ["peft"] },
   BitFit: { id: "bitfit", options: {}, identityAtStart: true, randomStart: false, merges: true, layouts: [], undefinedOn: { T5: "bitfit.target", "Flan-T5": "bitfit.target" } },
   "Pfeiffer adapters": { id: "adapter", options: { placement: "pfeiffer", reductionFactor: 2, nonLinearity: "gelu" }, identityAtStart: false, merges: false, layouts: ["adapterhub"] },
   "Houlsby adapters": { id: "adapter", options: { placement: "houlsby", reductionFactor: 2 }, identityAtStart: false, merges: false, layouts: ["adapterhub"] },
   "Prompt tuning": { id: "prompt", options: { virtualTokens: 2 }, identityAtStart: false, merges: false, layouts: ["peft"] },
-  "Prefix tuning": { id: "prefix", options: { virtualTokens: 2 }, identityAtStart: false, merges: false, layouts: [] },
+  "Prefix tuning": { id: "prefix", options: { virtualTokens: 2 }, identityAtStart: false, merges: false, layouts: [], adapterhubOn: ["BERT", "RoBERTa"] },
 };
 
 let kernel: Kernel;
@@ -90,6 +92,7 @@ for (const [architecture, of] of Object.entries(ARCHITECTURES))
         });
         return;
       }
-      const subject = { ...row, batch: of.batch, method: make, model: () => build(of), readers: row.layouts.map(reader) };
+      const layouts = [...row.layouts, ...(row.adapterhubOn?.includes(architecture) === true ? (["adapterhub"] as const) : [])];
+      const subject = { ...row, layouts, batch: of.batch, method: make, model: () => build(of), readers: layouts.map(reader) };
       for (const { name, run } of peftMethodChecks(subject)) it(name, run);
     });

@@ -4,6 +4,7 @@ import {
 } from "@deft-js/tensor";
 import * as ref from "./reference.ts";
 import type { Values } from "./reference.ts";
+import { extremeCases } from "./extreme-cases.ts";
 import { quantizedCases } from "./quantized-cases.ts";
 import type { OpCase } from "./run.ts";
 import { selectedCases, sparseCases } from "./sparse-cases.ts";
@@ -295,5 +296,5 @@ function shapeCases(): OpCase[] {
 
 /** Every op with a gradient, on sizes that catch vector tails, tiles, padding and broadcasting. */
 export function opCases(): readonly OpCase[] {
-  return [...linearCases(), ...quantizedCases(), ...sparseCases(), ...selectedCases(), ...activationCases(), ...densityCases(), ...normCases(), ...attentionCases(), ...lossCases(), ...elementwiseCases(), ...shapeCases()];
+  return [...linearCases(), ...quantizedCases(), ...sparseCases(), ...selectedCases(), ...activationCases(), ...densityCases(), ...normCases(), ...attentionCases(), ...lossCases(), ...elementwiseCases(), ...shapeCases(), ...extremeCases()];
 }
