@@ -23,10 +23,10 @@ export function extremeCases(): OpCase[] {
       name: "crossEntropy of ±200", inputs: { x: [3, 5] }, values: { x: LOGITS },
       op: (i) => reshape(crossEntropy(x(i), intTensor(LABELS, [3])), [1]), reference: (i) => ref.crossEntropy(i["x"] as Values, LABELS, -100),
     },
-    // scores 200, 199, −100 of the first query and −200, −199, 100 of the second
+    // scores of about 200, 199, −100 of the first query and −200, −199, 100 of the second, all exact in float32
     ...[undefined, [1, 1, 0]].map((mask): OpCase => ({
       name: `attention with scores of ±200${mask === undefined ? "" : " and padding"}`,
-      inputs: { q: [1, 2, 2], k: [1, 3, 2], v: [1, 3, 2] }, values: { q: [200, 0, -200, 0], k: [1, 0.5, 0.995, -0.25, -0.5, 1] },
+      inputs: { q: [1, 2, 2], k: [1, 3, 2], v: [1, 3, 2] }, values: { q: [200, 0, -200, 0], k: [1, 0.5, 255 / 256, -0.25, -0.5, 1] },
       op: ({ q, k, v }) => attention(q as Tensor, k as Tensor, v as Tensor, { ...sizes, mask: mask && tensor(mask, [1, 3]) }),
       reference: ({ q, k, v }) => ref.attention(q as Values, k as Values, v as Values, undefined, { ...sizes, ...(mask && { mask }) }),
     })),
