@@ -28,6 +28,7 @@ function inFront(input: AttentionInput, prefix: PrefixRows, options: PrefixOptio
     value: ops.concat([prefix.value, value], 1),
     mask: mask === undefined ? undefined : ops.concat([ops.ones([mask.shape[0] ?? 1, options.virtualTokens]), mask], 1),
     bias: biasOf(input, options),
+    front: (input.front ?? 0) + options.virtualTokens,
   };
 }
 
@@ -36,12 +37,16 @@ function inFront(input: AttentionInput, prefix: PrefixRows, options: PrefixOptio
  * the prefix as positions before the first; adapter-transformers puts it at 0 … P−1 and the real keys behind, but leaves the queries where
  * they were.
  */
-function biasOf({ query, key, bias, heads, relativeBias }: AttentionInput, { virtualTokens, compat }: PrefixOptions): ops.Tensor | undefined {
+function biasOf({ query, key, bias, heads, front = 0, relativeBias }: AttentionInput, { virtualTokens, compat }: PrefixOptions): ops.Tensor | undefined {
   if (bias === undefined) return undefined;
   const [queries, keys] = [query.shape[1] ?? 0, key.shape[1] ?? 0];
   if (compat !== undefined && relativeBias !== undefined) {
-    const all = virtualTokens + keys;
-    return relativeBias({ queries, keys: all, queryOffset: (compat === "peft" ? all : keys) - queries });
+    const tokens = keys - front;
+    const all = virtualTokens + tokens;
+    const counted = relativeBias({ queries, keys: all, queryOffset: (compat === "peft" ? all : tokens) - queries }); // [1, heads, queries, all]
+    if (front === 0) return counted;
+    const columns = (of: ops.Tensor, from: number, count: number): ops.Tensor => ops.slice(of, [0, 0, 0, from], [of.shape[0] ?? 1, heads, queries, count]);
+    return ops.concat([columns(counted, 0, virtualTokens), columns(bias, 0, front), columns(counted, virtualTokens, tokens)], 3);
   }
   return ops.concat([ops.zeros([bias.shape[0] ?? 1, heads, queries, virtualTokens]), bias], 3); // [1 or batch, heads, queries, virtualTokens + keys]
 }

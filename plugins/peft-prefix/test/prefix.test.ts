@@ -53,6 +53,28 @@ describe("prefix", () => {
       expect(reaching(model, SITE)).toMatchObject({ key: [1, 2, 3, 4], value: [5, 6, 7, 8] });
     }));
 
+  it("keeps its bias of 0 beside a prefix that counts as positions, in either order", () =>
+    withModel(goldenT5, (model) => {
+      const batch = { size: 1, seq: 4, inputIds: ops.intTensor([3, 4, 5, 1], [1, 4]), attentionMask: ops.ones([1, 4]), labels: ops.intTensor([6, 7, 1], [1, 3]) };
+      const logits = (): number[] => [...ops.scope(() => ops.read(model.forward(batch).logits))];
+      for (const compat of ["peft", "adapter-transformers"] as const) {
+        const both = (order: readonly PrefixSettings[]): number[] => {
+          const attached = order.map((settings) => {
+            const attachment = prefix({ ...settings, cross: false }).attach(model, new ops.Rng(1));
+            const rng = new ops.Rng(settings.virtualTokens!);
+            attachment.loadState(attachment.state().map((array) => ({ ...array, values: rng.fork(array.name).normals(array.values.length, 1) })));
+            return attachment;
+          });
+          const found = logits();
+          attached.forEach((one) => one.detach());
+          return found;
+        };
+        const [plain, counted] = [{ virtualTokens: 2 }, { virtualTokens: 3, compat }];
+        const inner = both([plain, counted]);
+        for (const [i, value] of both([counted, plain]).entries()) expect(value).toBeCloseTo(inner[i]!, 4);
+      }
+    }));
+
   it("with the MLP is tanh(E·W₁ + b₁)·W₂ + b₂", () =>
     withModel(toy, (model) => {
       const attachment = prefix({ virtualTokens: 1, projectionSize: 1 }).attach(model, new ops.Rng(1));

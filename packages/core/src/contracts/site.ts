@@ -65,6 +65,8 @@ export interface AttentionInput {
   readonly mask?: Tensor | undefined;
   /** Added to the scores, [1 or batch, heads, queries, keys]. */
   readonly bias?: Tensor | undefined;
+  /** How many keys were put in front; their columns of `bias` are of who put them there, and no part of `relativeBias`. 0 when left out. */
+  readonly front?: number | undefined;
   /**
    * The model's relative position bias for other spans than the present one, [1, heads, queries, keys]: query i stands at position
    * queryOffset + i, key j at j. Absent where the model has none. Who puts keys in front says with it what stands in `bias`.
