@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from "node:fs";
-import { definePlugin, DeftError, Kernel, PEFT_METHOD, type Artifact, type Attachment, type PeftMethod, type Reporter, type Task } from "@deft-js/core";
+import { definePlugin, DeftError, Kernel, PEFT_METHOD, REPORTER, type Artifact, type Attachment, type PeftMethod, type Reporter, type Task } from "@deft-js/core";
 import { lora } from "@deft-js/plugin-peft-lora";
 import { text } from "@deft-js/plugin-task-text";
 import { createKernel, createRun, finetune, load, loadModel, stage } from "@deft-js/run";
@@ -118,6 +118,9 @@ describe("plugins", () => {
 
   test("must have a schema for the options that what they make records: by it a saved adapter is made again", () => {
     expect(() => new Kernel().use(plugin("a", { ...method("lora"), options: undefined })).create(PEFT_METHOD, "lora")).toThrow(expect.objectContaining({ code: "plugin.invalid", message: expect.stringMatching(/must have a schema for the options that it records.*got \{"rank":/) as string }));
+    const own = { id: "mine", summary: "", create: () => ({ id: "mine", options: { path: "x" }, connect: () => () => undefined }) };
+    const withReporter = definePlugin({ name: "b", version: "1.0.0", core: "*", register: (registry) => registry.add(REPORTER, own) });
+    expect(new Kernel().use(withReporter).create(REPORTER, "mine")).toMatchObject({ options: { path: "x" } }); // nothing records a reporter's
   });
 
   test("are imported by their entry for import where they have one for require, too", async () => {

@@ -13,6 +13,8 @@ import type { Reporter } from "../contracts/reporter.ts";
 export interface ExtensionPoint<T> {
   readonly name: string;
   readonly token: symbol;
+  /** Whether what is made carries the `options` that make it again: recipes and checkpoints hold them. */
+  readonly recorded?: boolean | undefined;
   /** Never set: carries the type. */
   readonly type?: T;
 }
@@ -30,14 +32,14 @@ export interface Contribution<T> {
 }
 
 /** Declares an extension point; the same name gives the same token in every copy of core. */
-export function extensionPoint<T>(name: string): ExtensionPoint<T> {
-  return { name, token: Symbol.for(`deft-js/${name}`) };
+export function extensionPoint<T>(name: string, { recorded }: Pick<ExtensionPoint<T>, "recorded"> = {}): ExtensionPoint<T> {
+  return { name, token: Symbol.for(`deft-js/${name}`), recorded };
 }
 
 /** Families of models, by the `model_type`s that they build. */
 export const MODEL_FAMILY: ExtensionPoint<ModelFamily> = extensionPoint("model-family");
 /** PEFT methods. */
-export const PEFT_METHOD: ExtensionPoint<PeftMethod> = extensionPoint("peft-method");
+export const PEFT_METHOD: ExtensionPoint<PeftMethod> = extensionPoint("peft-method", { recorded: true });
 /** Readers of other libraries' adapter configurations. */
 export const ADAPTER_READER: ExtensionPoint<AdapterConfigReader> = extensionPoint("adapter-reader");
 /** Terms of the training objective. */
@@ -45,15 +47,15 @@ export const LOSS_TERM: ExtensionPoint<LossTerm> = extensionPoint("loss-term");
 /** What evaluation measures besides the task's metrics. */
 export const METER: ExtensionPoint<Meter> = extensionPoint("meter");
 /** Formats of linear layers' weights. */
-export const WEIGHT_FORMAT: ExtensionPoint<WeightFormat> = extensionPoint("weight-format");
+export const WEIGHT_FORMAT: ExtensionPoint<WeightFormat> = extensionPoint("weight-format", { recorded: true });
 /** Ways of running a model's layers otherwise than densely. */
-export const EXECUTION: ExtensionPoint<Execution> = extensionPoint("execution");
+export const EXECUTION: ExtensionPoint<Execution> = extensionPoint("execution", { recorded: true });
 /** Layouts of weights that are not dense in model folders. */
 export const WEIGHT_LAYOUT: ExtensionPoint<WeightLayout> = extensionPoint("weight-layout");
 /** Tasks. */
-export const TASK: ExtensionPoint<Task> = extensionPoint("task");
+export const TASK: ExtensionPoint<Task> = extensionPoint("task", { recorded: true });
 /** Stages of a pipeline. */
-export const STAGE: ExtensionPoint<Stage> = extensionPoint("stage");
+export const STAGE: ExtensionPoint<Stage> = extensionPoint("stage", { recorded: true });
 /** Back-ends. */
 export const BACKEND: ExtensionPoint<Backend> = extensionPoint("backend");
 /** Subscribers of a run's events. */

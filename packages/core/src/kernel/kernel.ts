@@ -74,7 +74,7 @@ export class Kernel {
     const { id: own, options: kept } = (made ?? {}) as { readonly id?: unknown; readonly options?: unknown };
     if (typeof made !== "object" || made === null || (own !== undefined && own !== id))
       throw new DeftError("plugin.invalid", `plugin ${found.plugin}: what ${point.name} ${id} makes must carry that id, by which it is found again, got ${own === undefined ? String(made) : JSON.stringify(own)}. Correct create.`);
-    if (contribution.options === undefined && typeof kept === "object" && kept !== null && Object.keys(kept).length > 0)
+    if (point.recorded === true && contribution.options === undefined && typeof kept === "object" && kept !== null && Object.keys(kept).length > 0)
       throw new DeftError("plugin.invalid", `plugin ${found.plugin}: ${point.name} ${id} must have a schema for the options that it records, by which it is made again, got ${JSON.stringify(kept)} without one. Give the contribution \`options\`.`);
     return made;
   }
