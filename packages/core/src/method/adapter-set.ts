@@ -160,7 +160,7 @@ export class AdapterSet {
   unmerge(): void {
     if (this.#merged === undefined) return;
     const { left } = this.#merged;
-    if (this.#mergedSums().some((sum, i) => sum !== left.sums[i]) || [...left.biases].some(([bias, values]) => !sameValues(bias.data(), values)))
+    if (this.#mergedSums().some((sum, i) => !Object.is(sum, left.sums[i])) || [...left.biases].some(([bias, values]) => !sameValues(bias.data(), values)))
       throw new DeftError("adapters.changed", `adapters: unmerge needs the weights as merge has left them, got others: what changed them since would be lost. Take it back, or commit and keep it.`);
     this.#restore(this.#merged);
   }
