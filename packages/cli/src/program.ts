@@ -90,7 +90,8 @@ function addPredict(deft: Command, { terminal, api, finish }: ProgramContext): v
     .option("--max-new-tokens <tokens>", "most tokens that a language model generates", positiveInteger)
     .option("--beams <number>", "beams of a language model's search", positiveInteger)
     .addOption(promptOption())
-    .action(async (checkpoint: string, { text, pair, data, column, ...options }: PredictInputs & Pick<PredictRequest, "adapter" | "backend" | "execution" | "maxLength" | "batchSize" | "maxNewTokens" | "beams" | "prompt">) => {
+    .option("--offline", "download nothing")
+    .action(async (checkpoint: string, { text, pair, data, column, ...options }: PredictInputs & Pick<PredictRequest, "adapter" | "backend" | "offline" | "execution" | "maxLength" | "batchSize" | "maxNewTokens" | "beams" | "prompt">) => {
       const { predictAction, predictInputs } = await import("./actions/predict.ts");
       const inputs = predictInputs({ ...(text && { text }), ...(pair && { pair }), ...(data !== undefined && { data }), ...(column !== undefined && { column }) });
       finish(await predictAction({ api: await api(), terminal, request: { ...options, ...inputs, checkpoint } }));

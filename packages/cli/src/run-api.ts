@@ -37,6 +37,7 @@ export interface PredictRequest {
   readonly data?: string;
   readonly column?: string;
   readonly backend?: string;
+  readonly offline?: boolean;
   /** The id of an execution: `sparse`. */
   readonly execution?: string;
   readonly maxLength?: number;

@@ -92,10 +92,10 @@ describe("deft predict", () => {
     const { code, out } = await deft(["predict", "m", "--text", "a", "--text", "b", "--pair", "c", "--pair", "d", "--adapter", "l"], api);
     expect(code).toBe(0);
     expect(out).toBe(`${JSON.stringify(prediction)}\n`.repeat(2));
-    await deft(["predict", "m", "--data", "f", "--column", "c"], api);
+    await deft(["predict", "m", "--data", "f", "--column", "c", "--offline"], api);
     expect(requests).toEqual([
       { checkpoint: "m", adapter: "l", texts: [{ text: "a", pair: "c" }, { text: "b", pair: "d" }] },
-      { checkpoint: "m", data: "f", column: "c" },
+      { checkpoint: "m", data: "f", column: "c", offline: true },
     ]);
   });
 
