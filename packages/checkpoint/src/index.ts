@@ -11,7 +11,7 @@ export { defaultCacheDir } from "./hub/cache.ts";
 export type { DownloadProgress } from "./hub/download.ts";
 export { resolveModel } from "./hub/resolve.ts";
 export type { ResolveModelOptions } from "./hub/resolve.ts";
-export { openModelFolder, writeModelFolder } from "./model/folder.ts";
+export { COMPANIONS, openModelFolder, writeModelFolder } from "./model/folder.ts";
 export type { ModelFolder, WriteModelFolderOptions } from "./model/folder.ts";
 export { memorySource } from "./model/source.ts";
 export type { Dtype } from "./safetensors/dtype.ts";

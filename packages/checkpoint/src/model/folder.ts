@@ -29,7 +29,9 @@ export interface WriteModelFolderOptions {
 }
 
 const WEIGHTS = "model.safetensors";
-const KNOWN_NAMES = /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|deft)\.json$|^(vocab|merges)\.txt$|^(spiece|sentencepiece\.bpe)\.model$|^model(-\d{5}-of-\d{5})?\.safetensors$|^model\.safetensors\.index\.json$/;
+/** Files of the tokenizer and of generation that a model folder holds beside its own. */
+export const COMPANIONS: readonly string[] = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "generation_config.json"];
+const OWN_NAMES = /^(config|deft)\.json$|^model(-\d{5}-of-\d{5})?\.safetensors$|^model\.safetensors\.index\.json$/;
 
 /**
  * Opens a Hugging Face model folder: config.json and model.safetensors, or the shards of model.safetensors.index.json. Nothing but headers
@@ -63,7 +65,7 @@ export async function writeModelFolder(path: string, { config, tensors, copy = [
     "config.json": formatModelConfig(config),
     [WEIGHTS]: (to) => writeSafetensors(to, tensors),
   };
-  await writeFolderAtomically(path, content, { replaceable: (name) => KNOWN_NAMES.test(name) });
+  await writeFolderAtomically(path, content, { replaceable: (name) => OWN_NAMES.test(name) || COMPANIONS.includes(name) });
 }
 
 async function requireFolder(folder: string): Promise<void> {

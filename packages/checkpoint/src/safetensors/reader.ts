@@ -77,10 +77,7 @@ export function readParameter(file: SafetensorsFile, name: string, room?: Float3
  * @throws DeftError as `readSafetensors`, and `checkpoint.dtype`.
  */
 export async function readParameters(path: string): Promise<Map<string, NamedArray>> {
-  const file = await openSafetensors(path);
-  const tensors = new Map<string, NamedArray>();
-  for (const name of file.names()) tensors.set(name, { name, shape: file.shape(name), values: await readParameter(file, name) });
-  return tensors;
+  return readAll(await openSafetensors(path), readParameter);
 }
 
 /**
@@ -89,9 +86,13 @@ export async function readParameters(path: string): Promise<Map<string, NamedArr
  */
 export async function readSafetensors(path: string): Promise<{ tensors: Map<string, NamedArray>; metadata: Readonly<Record<string, string>> }> {
   const file = await openSafetensors(path);
+  return { tensors: await readAll(file, (from, name) => from.read(name)), metadata: file.metadata };
+}
+
+async function readAll(file: SafetensorsFile, read: (file: SafetensorsFile, name: string) => Promise<Float32Array>): Promise<Map<string, NamedArray>> {
   const tensors = new Map<string, NamedArray>();
-  for (const name of file.names()) tensors.set(name, { name, shape: file.shape(name), values: await file.read(name) });
-  return { tensors, metadata: file.metadata };
+  for (const name of file.names()) tensors.set(name, { name, shape: file.shape(name), values: await read(file, name) });
+  return tensors;
 }
 
 async function readFloat32(handle: FileHandle, path: string, { name, dtype, offset, bytes }: TensorInfo, room?: Float32Array): Promise<Float32Array> {

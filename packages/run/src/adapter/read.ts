@@ -1,11 +1,12 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { ADAPTER_READER, DeftError, PEFT_METHOD, type AdapterConfigReader, type AttachContext, type HeadKind, type Kernel, type Model, type NamedArray, type PeftMethod, type Attachment } from "@deft-js/core";
+import { ADAPTER_READER, DeftError, PEFT_METHOD, type AttachContext, type HeadKind, type Kernel, type Model, type NamedArray, type PeftMethod, type Attachment } from "@deft-js/core";
 import { currentFolder, readAdapterFolder, readJsonObject, readParameters } from "@deft-js/checkpoint";
 import type { Rng } from "@deft-js/tensor";
 import { formatKey, formatsOf } from "../model/encodings.ts";
 import { alike } from "../model/fingerprint.ts";
 import { checkFinite } from "../model/finite.ts";
+import { isObject } from "../recipe/parse.ts";
 import { adapterRecord, HEAD_FILE, RECORD_FILE, STATE_FILE, type AdapterLayoutId, type AdapterRecord, type RecordedFormat } from "./record.ts";
 
 /** An adapter folder, read: its method and what is needed to attach it. */
@@ -110,9 +111,9 @@ async function readOwn(path: string, kernel: Kernel, { plan }: ReadOptions): Pro
 async function readForeign(path: string, kernel: Kernel): Promise<ReadAdapter> {
   const { layout, config, tensors, head: beside, deft } = await readAdapterFolder(path);
   const record = deft === undefined ? undefined : adapterRecord(deft, join(path, RECORD_FILE));
-  const { method, unknownKeys } = record?.method === undefined ? foreignMethod(path, kernel, layout, config) : { method: kernel.create(PEFT_METHOD, record.method.id, record.method.options), unknownKeys: [] };
-  // what another library has changed since must not be passed over: its switches are refused by the reader, its numbers when attached
-  if (record?.method !== undefined) readerOf(kernel, layout, config);
+  // read in any case: what another library has changed since must not be passed over. Switches are refused by the reader, numbers when attached
+  const foreign = foreignMethod(kernel, layout, config);
+  const { method, unknownKeys } = record?.method === undefined ? (foreign ?? unreadable(path, layout, config)) : { method: kernel.create(PEFT_METHOD, record.method.id, record.method.options), unknownKeys: [] };
   const name = typeof config["name"] === "string" ? config["name"] : (record?.name ?? "default");
   const { head, rest: others } = parted(layout === "peft" ? tensors : (beside?.tensors ?? new Map<string, NamedArray>()), record?.head.tensors);
   const own = layout === "peft" ? others : tensors;
@@ -132,21 +133,19 @@ async function readForeign(path: string, kernel: Kernel): Promise<ReadAdapter> {
   return { path, layout, method, record, base, name, tensors: own, unknownKeys, head, headKind: record?.head.kind ?? guessedHead(head), labels, labelNames: told.length === labels ? told : [], attach };
 }
 
-function foreignMethod(path: string, kernel: Kernel, layout: "peft" | "adapterhub", config: Readonly<Record<string, unknown>>): { readonly method: PeftMethod; readonly unknownKeys: readonly string[] } {
-  const found = readerOf(kernel, layout, config);
-  if (found !== undefined) return { method: found.method, unknownKeys: found.reader.unknownKeys?.(config) ?? [] };
-  const kind = config["peft_type"] ?? JSON.stringify((config["config"] as Record<string, unknown> | undefined)?.["architecture"]);
-  throw new DeftError("plugin.unknown", `${path}: some plugin must read this adapter, got ${String(kind)} in ${layout}'s layout. Install the plugin of its method.`);
-}
-
-/** The reader that knows a configuration, and what it makes of it. Throws what the reader throws. */
-function readerOf(kernel: Kernel, layout: "peft" | "adapterhub", config: Readonly<Record<string, unknown>>): { readonly reader: AdapterConfigReader; readonly method: PeftMethod } | undefined {
+/** What the reader that knows a configuration makes of it. Throws what the reader throws. */
+function foreignMethod(kernel: Kernel, layout: "peft" | "adapterhub", config: Readonly<Record<string, unknown>>): { readonly method: PeftMethod; readonly unknownKeys: readonly string[] } | undefined {
   for (const { id } of kernel.contributions(ADAPTER_READER)) {
     const reader = kernel.create(ADAPTER_READER, id);
     const method = reader.layout === layout ? reader.read(config) : undefined;
-    if (method !== undefined) return { reader, method };
+    if (method !== undefined) return { method, unknownKeys: reader.unknownKeys?.(config) ?? [] };
   }
   return undefined;
+}
+
+function unreadable(path: string, layout: "peft" | "adapterhub", config: Readonly<Record<string, unknown>>): never {
+  const kind = config["peft_type"] ?? JSON.stringify((config["config"] as Record<string, unknown> | undefined)?.["architecture"]);
+  throw new DeftError("plugin.unknown", `${path}: some plugin must read this adapter, got ${String(kind)} in ${layout}'s layout. Install the plugin of its method.`);
 }
 
 /** Keys of a configuration that say nothing of the arithmetic of what is saved; the network that made a prefix is not. */
@@ -157,13 +156,11 @@ function requireOneAdapter(path: string, told: Readonly<Record<string, unknown>>
   for (const [key, value] of Object.entries(own)) {
     const other = told[key];
     if (ASIDE.has(key) || value === undefined || value === null || other === undefined || other === null) continue;
-    if (isRecord(value) && isRecord(other)) requireOneAdapter(path, other, value);
+    if (isObject(value) && isObject(other)) requireOneAdapter(path, other, value);
     else if (inOrder(value) !== inOrder(other))
       throw new DeftError("checkpoint.config", `${path}: adapter_config.json must tell of the adapter that deft.json names, got ${key} ${JSON.stringify(other)} where that has ${JSON.stringify(value)}. If another library has written the folder anew, delete deft.json.`);
   }
 }
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Lists of modules are sets. */
 const inOrder = (value: unknown): string => JSON.stringify(Array.isArray(value) ? [...(value as unknown[])].sort() : value);
@@ -207,9 +204,14 @@ function guessedHead(head: ReadonlyMap<string, NamedArray>): HeadKind | undefine
   return [...head.keys()].some((name) => name.startsWith("heads.")) ? "tanh-classification" : "sequence-classification";
 }
 
+/** A setting of AdapterHub's head_config.json: of a flexible head it stands in `config`. */
+function headSetting(config: Readonly<Record<string, unknown>> | undefined, key: string): unknown {
+  return (config?.["config"] as Record<string, unknown> | null | undefined)?.[key] ?? config?.[key];
+}
+
 /** The classes' names by index, as AdapterHub says. */
 function namesIn(config: Readonly<Record<string, unknown>> | undefined): readonly string[] {
-  const told = (config?.["config"] as Record<string, unknown> | null | undefined)?.["label2id"] ?? config?.["label2id"];
+  const told = headSetting(config, "label2id");
   const pairs = told !== null && typeof told === "object" ? Object.entries(told) : [];
   const byIndex = new Map(pairs.map(([name, id]) => [id as number, name]));
   return pairs.every((_, i) => byIndex.has(i)) ? pairs.map((_, i) => byIndex.get(i) as string) : [];
@@ -217,7 +219,7 @@ function namesIn(config: Readonly<Record<string, unknown>> | undefined): readonl
 
 /** The number of labels: as AdapterHub says, or the rows of the last layer. */
 function labelsIn(head: ReadonlyMap<string, NamedArray>, config: Readonly<Record<string, unknown>> | undefined): number | undefined {
-  const told = (config?.["config"] as Record<string, unknown> | null | undefined)?.["num_labels"] ?? config?.["num_labels"];
+  const told = headSetting(config, "num_labels");
   if (typeof told === "number") return told;
   const last = [...head.keys()].filter((name) => HEAD_NAME.test(name) && name.endsWith(".weight") && !name.includes("pooler")).sort().at(-1);
   return last === undefined ? undefined : head.get(last)?.shape[0];

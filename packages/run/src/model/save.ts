@@ -1,11 +1,8 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DeftError, WEIGHT_LAYOUT, type Artifact, type Kernel, type Model, type ModelConfig, type StoredTensor, type Weight, type WeightLayout } from "@deft-js/core";
-import { writeModelFolder, type WritableTensor } from "@deft-js/checkpoint";
+import { COMPANIONS, writeModelFolder, type WritableTensor } from "@deft-js/checkpoint";
 import type { MergeInto } from "./merge.ts";
-
-/** Files of the tokenizer and of generation that go along with a model, where its source has them. */
-const COMPANIONS = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model", "generation_config.json"];
 
 /** Linear modules that share the embeddings' matrix, and so have no tensor of their own. */
 const TIED_OUTPUTS = ["lm_head", "cls.predictions.decoder"];
@@ -67,7 +64,7 @@ function heldTensors(model: Model, layouts: readonly WeightLayout[]): { tensors:
   return { tensors, keys };
 }
 
-/** The files of a tokenizer by the names that they get: beside the model, or the one that was named, whatever it is called. */
+/** The files that go along, where they are, by the names that they get: those beside the model, or the tokenizer's that was named, whatever it is called. */
 function tokenizerFiles(source: string | undefined): Readonly<Record<string, string>> {
   if (source === undefined) return {};
   const isFile = statSync(source, { throwIfNoEntry: false })?.isFile() === true;
