@@ -1,4 +1,5 @@
-import { batchTensors, ops, type BuildOptions, type HeadKind, type HostBatch, type Model, type ModelConfig, type ModelFamily, type NamedArray, type TensorSource } from "@deft-js/core";
+import { ops, type BuildOptions, type HeadKind, type HostBatch, type Model, type ModelConfig, type ModelFamily, type NamedArray, type TensorSource } from "@deft-js/core";
+import { hostLogits } from "../logits.ts";
 
 /** What the suite for model families is run on. */
 export interface ModelFamilySubject {
@@ -31,7 +32,7 @@ export async function onModel(subject: ModelFamilySubject, body: (model: Model) 
 
 /** The logits of a batch on the host. */
 export function logitsOf(model: Model, host: HostBatch): Float32Array {
-  return ops.scope(() => ops.read(model.forward(batchTensors(host)).logits));
+  return hostLogits(model, host).values;
 }
 
 /** Arrays as a source. */

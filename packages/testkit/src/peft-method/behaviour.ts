@@ -2,8 +2,9 @@ import { isDeepStrictEqual } from "node:util";
 import { ops, type Contribution, type HostBatch, type PeftMethod } from "@deft-js/core";
 import { demand, type Check } from "../check.ts";
 import { demandClose, sameBits } from "../compare.ts";
+import { hostLogits, type Logits } from "../logits.ts";
 import { padded, rowAlone } from "../padded.ts";
-import { hostLogits, onBench, randomState, type Logits, type PeftMethodSubject } from "./subject.ts";
+import { onBench, randomState, type PeftMethodSubject } from "./subject.ts";
 
 /** What a method computes: at the start, in evaluation, after steps, after merging. */
 export function behaviourChecks(subject: PeftMethodSubject): readonly Check[] {

@@ -54,20 +54,6 @@ export async function onBench(subject: PeftMethodSubject, body: (bench: Bench) =
   }
 }
 
-/** A model's logits and their shape. */
-export interface Logits {
-  readonly shape: readonly number[];
-  readonly values: Float32Array;
-}
-
-/** What a model computes of a batch in evaluation mode. */
-export function hostLogits(model: Model, host: HostBatch): Logits {
-  return ops.scope(() => {
-    const { logits } = model.forward(batchTensors(host));
-    return { shape: logits.shape, values: ops.read(logits) };
-  });
-}
-
 /** Random values in the shapes of a state, so that nothing is zero. */
 export function randomState(attachment: Attachment, seed = 5): readonly NamedArray[] {
   const rng = new ops.Rng(seed);
